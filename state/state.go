@@ -3,7 +3,6 @@ package state
 
 import (
 	"iter"
-	"time"
 
 	"github.com/millrace-go/millrace/window"
 )
@@ -70,44 +69,4 @@ type VersionedStore[K, V any] interface {
 	ReadOnlyVersioned[K, V]
 	Put(k K, v V, at Time) error
 	Delete(k K, at Time) error
-}
-
-// A Definition of a store: a name, a kind and options. S is the type a processor gets.
-type Definition[S any] struct {
-	name string
-	opts []Option
-}
-
-type Option interface{ storeOption() }
-type option struct{}
-
-func (option) storeOption() {}
-
-func InMemory() Option                 { return option{} }
-func LRU(max int) Option               { return option{} }
-func WithoutLogging() Option           { return option{} }
-func WithCaching() Option              { return option{} }
-func TTL(d time.Duration) Option       { return option{} }
-func Retention(d time.Duration) Option { return option{} }
-func TopicConfig(k, v string) Option   { return option{} }
-
-func KeyValue[K, V any](name string, k serdeOf[K], v serdeOf[V], o ...Option) Definition[KeyValueStore[K, V]] {
-	return Definition[KeyValueStore[K, V]]{name, o}
-}
-func TimestampedKeyValue[K, V any](name string, k serdeOf[K], v serdeOf[V], o ...Option) Definition[KeyValueStore[K, Stamped[V]]] {
-	return Definition[KeyValueStore[K, Stamped[V]]]{name, o}
-}
-func Window[K, V any](name string, k serdeOf[K], v serdeOf[V], size, retention time.Duration, o ...Option) Definition[WindowStore[K, V]] {
-	return Definition[WindowStore[K, V]]{name, o}
-}
-func Session[K, V any](name string, k serdeOf[K], v serdeOf[V], retention time.Duration, o ...Option) Definition[SessionStore[K, V]] {
-	return Definition[SessionStore[K, V]]{name, o}
-}
-func Versioned[K, V any](name string, k serdeOf[K], v serdeOf[V], history time.Duration, o ...Option) Definition[VersionedStore[K, V]] {
-	return Definition[VersionedStore[K, V]]{name, o}
-}
-
-type serdeOf[T any] interface {
-	Append(dst []byte, v T) ([]byte, error)
-	Decode(src []byte) (T, error)
 }

@@ -1,118 +1,32 @@
-// Package topology: the DAG with typed edges, and the Processor API.
 package topology
 
 import (
-	"context"
-	"time"
+	"fmt"
+	"regexp"
+	"strconv"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
-	"github.com/millrace-go/millrace/window"
 )
 
-type Time = window.Time
+// SubtopologyID numbers the sub-topologies of a topology, global stores included, from 0 in order of their first node.
+type SubtopologyID int32
 
-type (
-	Header  = serde.Header
-	Headers = serde.Headers
-)
-
-// Record: the zero value of the flags says that key and value are there.
-type Record[K, V any] struct {
-	Key       K
-	Value     V
-	Time      Time
-	Headers   Headers
-	NoKey     bool // the key is null; Key is the zero K
-	Tombstone bool // the value is null; Value is the zero V
+// TaskID names a task: one sub-topology and one partition.
+type TaskID struct {
+	Subtopology SubtopologyID
+	Partition   int32
 }
 
-// Of is a record with a key and a value.
-func Of[K, V any](k K, v V, at Time) Record[K, V] { return Record[K, V]{Key: k, Value: v, Time: at} }
-
-// WithValue and WithKey keep everything else. Their type parameter is free, so no instantiation cycle arises.
-func (r Record[K, V]) WithValue[V2 any](v V2) Record[K, V2] {
-	return Record[K, V2]{Key: r.Key, Value: v, Time: r.Time, Headers: r.Headers, NoKey: r.NoKey}
+// String is Kafka's form, as in 0_3.
+func (id TaskID) String() string {
+	return strconv.Itoa(int(id.Subtopology)) + "_" + strconv.Itoa(int(id.Partition))
 }
-func (r Record[K, V]) WithKey[K2 any](k K2) Record[K2, V] {
-	return Record[K2, V]{Key: k, Value: r.Value, Time: r.Time, Headers: r.Headers, Tombstone: r.Tombstone}
-}
-func (r Record[K, V]) WithoutValue[V2 any]() Record[K, V2] {
-	return Record[K, V2]{Key: r.Key, Time: r.Time, Headers: r.Headers, NoKey: r.NoKey, Tombstone: true}
-}
-
-type RecordMetadata struct {
-	Topic     string
-	Partition int32
-	Offset    int64
-}
-
-type TaskID struct{ Subtopology, Partition int32 }
-
-// Processor: one Process; Close (io.Closer) is optional; a timer is a closure given to Schedule by the supplier.
-type Processor[K, V any] interface {
-	Process(ctx context.Context, r Record[K, V]) error
-}
-
-type ProcessorFunc[K, V any] func(ctx context.Context, r Record[K, V]) error
-
-func (f ProcessorFunc[K, V]) Process(ctx context.Context, r Record[K, V]) error { return f(ctx, r) }
-
-// Context is what every node sees of its task.
-type Context struct{}
-
-func (*Context) ApplicationID() string            { return "" }
-func (*Context) Task() TaskID                     { return TaskID{} }
-func (*Context) Metadata() (RecordMetadata, bool) { return RecordMetadata{}, false }
-func (*Context) StreamTime() (Time, bool)         { return 0, false }
-func (*Context) WallClock() Time                  { return 0 }
-func (*Context) Commit()                          {}
-func (*Context) Schedule(every time.Duration, clock Clock, f func(context.Context, Time) error) (cancel func()) {
-	return func() {}
-}
-
-// Store returns the task's own instance of a connected store. A supplier runs when its task starts, so a store that is not
-// connected fails the start: Store then returns one that answers every call with that error, and the error is reported by the
-// start even if the supplier never looks.
-func (*Context) Store[S any](ref StoreRef[S]) S { var s S; return s }
-
-type Clock uint8
-
-const (
-	StreamTime Clock = iota
-	WallClock
-)
-
-// ProcessorContext: K and V are what the processor forwards.
-type ProcessorContext[K, V any] struct{ Context }
-
-func (*ProcessorContext[K, V]) Forward(r Record[K, V]) error                 { return nil }
-func (*ProcessorContext[K, V]) ForwardTo(child string, r Record[K, V]) error { return nil }
-
-type Supplier[KI, VI, KO, VO any] = func(*ProcessorContext[KO, VO]) (Processor[KI, VI], error)
-
-// FixedKeyRecord cannot change its key.
-type FixedKeyRecord[K, V any] struct{ r Record[K, V] }
-
-func (f FixedKeyRecord[K, V]) Key() K           { return f.r.Key }
-func (f FixedKeyRecord[K, V]) Value() (V, bool) { return f.r.Value, !f.r.Tombstone }
-func (f FixedKeyRecord[K, V]) WithValue[V2 any](v V2) FixedKeyRecord[K, V2] {
-	return FixedKeyRecord[K, V2]{f.r.WithValue(v)}
-}
-func (f FixedKeyRecord[K, V]) WithHeaders(h Headers) FixedKeyRecord[K, V] { f.r.Headers = h; return f }
-
-type FixedKeyProcessor[K, V any] interface {
-	ProcessValue(ctx context.Context, r FixedKeyRecord[K, V]) error
-}
-
-// FixedKeyContext: V is what the processor forwards.
-type FixedKeyContext[K, V any] struct{ Context }
-
-func (*FixedKeyContext[K, V]) Forward(r FixedKeyRecord[K, V]) error { return nil }
 
 // StoreRef is what adding a store returns and what a processor connects with.
 type StoreRef[S any] struct{ name string }
 
+// Name is the store's name.
 func (r StoreRef[S]) Name() string  { return r.name }
 func (r StoreRef[S]) store() string { return r.name }
 
@@ -122,53 +36,299 @@ type AnyStore interface{ store() string }
 // NamedStore connects a store of the DSL or of another team by its name.
 func NamedStore[S any](name string) StoreRef[S] { return StoreRef[S]{name} }
 
-// Partitioner: nil = the default, empty = drop, several = multicast.
-type Partitioner[K, V any] = func(topic string, r Record[K, V], partitions int32) []int32
+// Topology is a directed acyclic graph of typed nodes with their stores. Mistakes are collected and told by Err. It is built by one goroutine
+// and read by many.
+type Topology struct {
+	nodes  []*node // in order of adding: parents before children
+	byName map[string]*node
+	stores []*store
+	errs   []error
 
-type TimestampExtractor[K, V any] = func(r Record[K, V], m RecordMetadata, partitionTime Time) Time
+	internal     map[string]*RepartitionTopic // by undecorated name
+	copartitions [][]string                   // topics that must have equally many partitions
+}
 
-// --- low level: typed edges -------------------------------------------------------------------------------------------
+type nodeKind uint8
 
-type Topology struct{}
+const (
+	sourceNode nodeKind = iota
+	processorNode
+	sinkNode
+)
 
-func New() *Topology { return &Topology{} }
+// node is the definition of one node. start makes its instance for one task.
+type node struct {
+	name     string
+	kind     nodeKind
+	index    int // in Topology.nodes
+	parents  []*node
+	children []*node
+	stores   []string
+
+	topics  []string // of a source
+	pattern *regexp.Regexp
+	reset   Reset
+	topic   string // of a sink; "" if dynamic
+	dynamic string // what Describe calls the function of a dynamic sink
+	global  bool
+
+	// start binds the node to its children, whose receivers it gets in order, and returns its own receiver: a func(Record[K, V]) error, or for
+	// a source a func() Head.
+	start func(in *Instance, children []any) (any, error)
+}
+
+// store is a store's definition and the nodes that use it.
+type store struct {
+	def    state.AnyDefinition
+	nodes  []*node
+	global bool
+	// changelog is the source topic that serves as changelog instead of one of its own, or "".
+	changelog string
+}
+
+// Reset says where a source starts that has no committed offset.
+type Reset struct {
+	Kind ResetKind
+	Back int64 // milliseconds before now, for ResetByDuration
+}
+
+// ResetKind is a kind of Reset.
+type ResetKind uint8
+
+const (
+	// ResetDefault is what the configuration says.
+	ResetDefault ResetKind = iota
+	// ResetEarliest starts at the topic's beginning.
+	ResetEarliest
+	// ResetLatest starts at the topic's end.
+	ResetLatest
+	// ResetByDuration starts at now minus a duration (KIP-1106).
+	ResetByDuration
+)
+
+// New is an empty topology.
+func New() *Topology {
+	return &Topology{byName: map[string]*node{}, internal: map[string]*RepartitionTopic{}}
+}
+
+func (t *Topology) fail(format string, args ...any) {
+	t.errs = append(t.errs, fmt.Errorf("topology: "+format, args...))
+}
+
+func (t *Topology) add(n *node, parents []*node) *node {
+	if n.name == "" {
+		t.fail("a node has no name")
+	}
+	if err := CheckName(n.name); err != nil {
+		t.errs = append(t.errs, err)
+	}
+	if _, ok := t.byName[n.name]; ok {
+		t.fail("two nodes are called %q: give one another name", n.name)
+	}
+	n.index = len(t.nodes)
+	n.parents = parents
+	t.nodes = append(t.nodes, n)
+	t.byName[n.name] = n
+	for _, p := range parents {
+		p.children = append(p.children, n)
+	}
+	for _, s := range n.stores {
+		t.connect(n, s)
+	}
+	return n
+}
 
 // Edge is what a node hands to its children.
 type Edge[K, V any] struct {
-	t        *Topology
-	children []func(Record[K, V]) error
+	t *Topology
+	n *node
 }
 
+// Topology is the topology that the edge belongs to.
+func (e *Edge[K, V]) Topology() *Topology { return e.t }
+
+// NodeName is the name of the node that the edge leaves.
+func (e *Edge[K, V]) NodeName() string { return e.n.name }
+
+// SourceSpec describes a source: the topics it reads (or a pattern) and how.
+type SourceSpec[K, V any] struct {
+	Name       string
+	Topics     []string // undecorated: an internal topic without the application id
+	Pattern    *regexp.Regexp
+	Key        serde.Serde[K]
+	Value      serde.Serde[V]
+	Timestamps TimestampExtractor[K, V] // nil: the record's own time; a negative one fails the record (FailOnInvalidTimestamp)
+	Reset      Reset
+}
+
+// SinkSpec describes a sink.
+type SinkSpec[K, V any] struct {
+	Name        string
+	Topic       string                                       // undecorated; or
+	Dynamic     func(r Record[K, V], m RecordMetadata) string // chooses the topic of each record
+	DynamicName string                                       // what Describe calls Dynamic
+	Key         serde.Serde[K]
+	Value       serde.Serde[V]
+	Partitioner Partitioner[K, V] // nil: hash of the key's bytes, of a serde.Prefixed's part of them
+}
+
+// NodeSpec is what a processor node has beside its function.
+type NodeSpec struct {
+	Name   string
+	Stores []string
+}
+
+// Source adds a source for topics.
 func (t *Topology) Source[K, V any](name string, k serde.Serde[K], v serde.Serde[V], topics ...string) *Edge[K, V] {
-	return &Edge[K, V]{t: t}
+	return t.AddSource(SourceSpec[K, V]{Name: name, Topics: topics, Key: k, Value: v})
 }
-func (t *Topology) AddStore[S any](d state.Definition[S]) StoreRef[S] { return StoreRef[S]{} }
 
-func (t *Topology) GlobalStore[S, K, V any](name string, d state.Definition[S], topic string, k serde.Serde[K], v serde.Serde[V], f func(*Context) (Processor[K, V], error)) StoreRef[S] {
-	return StoreRef[S]{}
+// AddSource adds a source.
+func (t *Topology) AddSource[K, V any](s SourceSpec[K, V]) *Edge[K, V] {
+	if s.Pattern == nil && len(s.Topics) == 0 {
+		t.fail("source %s reads no topic", s.Name)
+	}
+	if s.Key == nil || s.Value == nil {
+		t.fail("source %s has no serde for its key or value", s.Name)
+	}
+	n := t.add(&node{name: s.Name, kind: sourceNode, topics: s.Topics, pattern: s.Pattern, reset: s.Reset, start: startSource(s)}, nil)
+	return &Edge[K, V]{t, n}
 }
-func (t *Topology) Describe() string { return "" }
 
+// Process adds a processor behind e and connects stores to it.
 func (e *Edge[K, V]) Process[K2, V2 any](name string, f Supplier[K, V, K2, V2], stores ...AnyStore) *Edge[K2, V2] {
-	out := &Edge[K2, V2]{t: e.t}
-	p, _ := f(&ProcessorContext[K2, V2]{})
-	e.children = append(e.children, func(r Record[K, V]) error { return p.Process(context.Background(), r) })
-	return out
-}
-func (e *Edge[K, V]) Sink(name, topic string, k serde.Serde[K], v serde.Serde[V]) {}
-func (e *Edge[K, V]) Merge(others ...*Edge[K, V]) *Edge[K, V]                     { return e }
-
-func Connect[K, V, K2, V2 any](e *Edge[K, V], f func(out *Edge[K2, V2]) func(Record[K, V]) error) *Edge[K2, V2] {
-	out := &Edge[K2, V2]{t: e.t}
-	e.children = append(e.children, f(out))
-	return out
+	spec := NodeSpec{Name: name}
+	for _, s := range stores {
+		spec.Stores = append(spec.Stores, s.store())
+	}
+	return ConnectProcessor(spec, f, e)
 }
 
-func (e *Edge[K, V]) Forward(r Record[K, V]) error {
-	for _, c := range e.children {
-		if err := c(r); err != nil {
-			return err
+// Sink adds a sink that writes to topic.
+func (e *Edge[K, V]) Sink(name, topic string, k serde.Serde[K], v serde.Serde[V]) {
+	e.AddSink(SinkSpec[K, V]{Name: name, Topic: topic, Key: k, Value: v})
+}
+
+// AddSink adds a sink behind e and others.
+func (e *Edge[K, V]) AddSink(s SinkSpec[K, V], others ...*Edge[K, V]) {
+	if (s.Topic == "") == (s.Dynamic == nil) {
+		e.t.fail("sink %s needs a topic or a function that chooses one", s.Name)
+	}
+	if s.Key == nil || s.Value == nil {
+		e.t.fail("sink %s has no serde for its key or value", s.Name)
+	}
+	e.t.add(&node{name: s.Name, kind: sinkNode, topic: s.Topic, dynamic: s.DynamicName, start: startSink(s)}, parentsOf(append([]*Edge[K, V]{e}, others...)))
+}
+
+// Merge adds a node that passes the records of all edges on.
+func (e *Edge[K, V]) Merge(name string, others ...*Edge[K, V]) *Edge[K, V] {
+	pass := func(_ *Context, next func(Record[K, V]) error) (func(Record[K, V]) error, error) { return next, nil }
+	return Connect(NodeSpec{Name: name}, pass, append([]*Edge[K, V]{e}, others...)...)
+}
+
+func parentsOf[K, V any](edges []*Edge[K, V]) []*node {
+	ps := make([]*node, len(edges))
+	for i, e := range edges {
+		ps[i] = e.n
+	}
+	return ps
+}
+
+// Connect adds a node behind edges. f is called when a task starts, with what hands a record to the node's children, and returns what
+// handles one record. It is the one verb that all operators are made of: closures with their types, no boxing on the record path.
+func Connect[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, next func(Record[K2, V2]) error) (func(Record[K, V]) error, error), edges ...*Edge[K, V]) *Edge[K2, V2] {
+	t := edges[0].t
+	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
+	n.start = func(in *Instance, children []any) (any, error) {
+		ctx := in.context(n)
+		recv, err := f(ctx, fanOut[K2, V2](children))
+		if err == nil {
+			err = ctx.err
+		}
+		return recv, err
+	}
+	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}
+}
+
+// AddStore adds a store; nodes connect to it by the reference or its name.
+func (t *Topology) AddStore[S any](d state.Definition[S]) StoreRef[S] {
+	t.addStore(&store{def: d})
+	return StoreRef[S]{d.Name()}
+}
+
+// AddSourceStore adds a store that is restored from a source topic instead of a changelog of its own (KIP-813, and reuse of a table's topic).
+func (t *Topology) AddSourceStore[S any](d state.Definition[S], topic string) StoreRef[S] {
+	t.addStore(&store{def: d, changelog: topic})
+	return StoreRef[S]{d.Name()}
+}
+
+func (t *Topology) addStore(s *store) {
+	name := s.def.Name()
+	if err := CheckName(name); err != nil {
+		t.errs = append(t.errs, err)
+	}
+	for _, o := range t.stores {
+		if o.def.Name() == name {
+			t.fail("two stores are called %q: give one another name", name)
+			return
+		}
+	}
+	t.stores = append(t.stores, s)
+}
+
+func (t *Topology) store(name string) *store {
+	for _, s := range t.stores {
+		if s.def.Name() == name {
+			return s
 		}
 	}
 	return nil
+}
+
+// connect makes n a user of the store. A store may be added after the node that names it: Err checks.
+func (t *Topology) connect(n *node, name string) {
+	if s := t.store(name); s != nil {
+		s.nodes = append(s.nodes, n)
+		return
+	}
+	t.fail("node %s uses store %q, which does not exist: add it before the node", n.name, name)
+}
+
+// GlobalSpec describes a global store: every instance holds all partitions of its topic.
+type GlobalSpec[K, V any] struct {
+	SourceName, ProcessorName string
+	Topic                     string
+	Key                       serde.Serde[K]
+	Value                     serde.Serde[V]
+	Timestamps                TimestampExtractor[K, V]
+}
+
+// GlobalStore adds a global store that a processor maintains from a topic.
+func (t *Topology) GlobalStore[S, K, V any](name string, d state.Definition[S], topic string, k serde.Serde[K], v serde.Serde[V],
+	f func(*Context) (Processor[K, V], error)) StoreRef[S] {
+	spec := GlobalSpec[K, V]{SourceName: name + "-source", ProcessorName: name, Topic: topic, Key: k, Value: v}
+	return t.AddGlobalStore(spec, d, func(ctx *Context) (func(Record[K, V]) error, error) {
+		p, err := f(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return func(r Record[K, V]) error {
+			if err := p.Process(ctx.Run(), r); err != nil {
+				return ctx.Fail(err)
+			}
+			return nil
+		}, nil
+	})
+}
+
+// AddGlobalStore adds a global store whose records f handles.
+func (t *Topology) AddGlobalStore[S, K, V any](g GlobalSpec[K, V], d state.Definition[S], f func(*Context) (func(Record[K, V]) error, error)) StoreRef[S] {
+	t.addStore(&store{def: d, global: true, changelog: g.Topic})
+	src := t.AddSource(SourceSpec[K, V]{Name: g.SourceName, Topics: []string{g.Topic}, Key: g.Key, Value: g.Value, Timestamps: g.Timestamps})
+	src.n.global = true
+	out := Connect(NodeSpec{Name: g.ProcessorName, Stores: []string{d.Name()}}, func(ctx *Context, _ func(Record[K, V]) error) (func(Record[K, V]) error, error) {
+		return f(ctx)
+	}, src)
+	out.n.global = true
+	return StoreRef[S]{d.Name()}
 }

@@ -1,0 +1,72 @@
+package state
+
+import (
+	"iter"
+
+	"github.com/millrace-go/millrace/serde"
+)
+
+// RecordContext is the context of the record that a task is processing. Stores read it (a changelog record's time, what a cache entry
+// remembers) and set it while a cache flushes.
+type RecordContext struct {
+	Topic     string // "" in a timer
+	Partition int32
+	Offset    int64
+	Time      Time
+	Headers   serde.Headers
+}
+
+// Changelog takes what a logged store writes. The bytes are valid during the call only.
+type Changelog interface {
+	Log(r LogRecord) error
+}
+
+// LogRecord is one record for a changelog. Absence travels beside the bytes.
+type LogRecord struct {
+	Key, Value []byte
+	Tombstone  bool
+	NoTime     bool // the producer's clock stamps it (buffers of Suppress and of joins with grace)
+	Time       Time
+	Headers    serde.Headers
+}
+
+// Restored is a changelog record as it was read. A nil Value is a tombstone. The bytes are valid during the call only.
+type Restored struct {
+	Key, Value []byte
+	Offset     int64
+	Time       Time
+	Headers    serde.Headers
+}
+
+// Env is what a task gives its stores.
+type Env struct {
+	DB        *DB    // the application's engine; nil: every store lives in memory
+	Cache     *Cache // the thread's record cache; nil: no store caches
+	Partition int32
+	Record    *RecordContext // the task's, shared with its nodes
+	// Changelog is where a store's changes go; nil for the name of a store means not to log (a source topic is its changelog).
+	Changelog func(store string) Changelog
+}
+
+// AnyDefinition is a Definition of any type.
+type AnyDefinition interface {
+	Name() string
+	// Changelog is the configuration of the store's changelog topic by Kafka's names; false if the store is not logged.
+	Changelog() (map[string]string, bool)
+	// Persistent says that the store outlives its process in the DB.
+	Persistent() bool
+	open(Env) (any, instance, error)
+}
+
+// instance is what every open store can do for its task.
+type instance interface {
+	// flush forwards and logs what the cache has held back, in order of last update.
+	flush() error
+	// restore applies changelog records, in order.
+	restore([]Restored) error
+	// apply adds what was written since the last call to a batch of the DB.
+	apply(*Batch) error
+	// dump lists the content as bytes: see Stores.Dump.
+	dump() iter.Seq[[]any]
+	close() error
+}

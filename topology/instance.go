@@ -1,0 +1,202 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/millrace-go/millrace/state"
+)
+
+// Host is what a running task gives to its nodes. All calls come from the task's goroutine.
+type Host interface {
+	// Send takes a sink's record. The bytes are valid during the call only.
+	Send(o Outgoing) error
+	// Partitions is the number of partitions of a topic (its full name).
+	Partitions(topic string) (int32, error)
+	// Dropped counts a record that a node dropped.
+	Dropped(node, reason string)
+	// Failed asks the processing handler about an error at a node: nil drops the record and goes on.
+	Failed(e *NodeError) error
+	// GlobalStore is the instance of a global store, nil if there is none of that name.
+	GlobalStore(name string) any
+	RequestCommit()
+	StreamTime() Time // -1 before the first record
+	WallClock() Time
+}
+
+// Outgoing is an encoded record on its way to a topic. Absence travels beside the bytes.
+type Outgoing struct {
+	Topic     string // the full name
+	Node      string // the sink
+	Partition int32  // -1: chosen by Hash, or by the collector if NoKey
+	Key       []byte
+	Value     []byte
+	Hash      []byte // the part of the key's bytes that chooses the partition
+	Time      Time
+	Headers   Headers
+	NoKey     bool
+	Tombstone bool
+}
+
+// Raw is a record as it was fetched. A nil Key or Value is null, an empty one is not. Nobody writes into the bytes again.
+type Raw struct {
+	Topic      string
+	Partition  int32
+	Offset     int64
+	Key, Value []byte
+	Time       Time
+	Headers    Headers
+}
+
+// Head holds the decoded record at the head of one partition's queue: a source's instance for one partition.
+type Head interface {
+	// Load decodes raw and returns its time by the source's extractor; a negative time means that the record has to be dropped.
+	// A *DecodeError says that bytes could not be decoded. raw must stay unchanged until Process has returned.
+	Load(raw *Raw, partitionTime Time) (Time, error)
+	// Process hands the loaded record to the source's children. The record context must have been set before.
+	Process() error
+}
+
+// Env is what an instance needs beside its host.
+type Env struct {
+	ApplicationID string
+	Stores        state.Env // its Record is the task's record context
+}
+
+// Instance is the nodes of one task.
+type Instance struct {
+	ctx    context.Context
+	t      *Topology
+	id     TaskID
+	env    Env
+	host   Host
+	record *state.RecordContext
+	stores *state.Stores
+
+	heads   map[*node]func() Head
+	closers []io.Closer
+	timers  timers
+}
+
+// Start makes the nodes of sub-topologies for one task, children first. The stores are opened (not restored) before. Closed after an error.
+func (t *Topology) Start(ctx context.Context, subs []SubtopologyID, id TaskID, env Env, host Host) (_ *Instance, err error) {
+	in := &Instance{ctx: ctx, t: t, id: id, env: env, host: host, record: env.Stores.Record, heads: map[*node]func() Head{}}
+	in.stores, err = state.Open(env.Stores, t.storesOf(subs))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.Close())
+		}
+	}()
+	nodes := t.nodesOf(subs)
+	receivers := map[*node]any{}
+	for i := len(nodes) - 1; i >= 0; i-- {
+		n := nodes[i]
+		children := make([]any, len(n.children))
+		for j, c := range n.children {
+			children[j] = receivers[c]
+		}
+		r, err := n.start(in, children)
+		if err != nil {
+			return nil, fmt.Errorf("task %s: node %s: %w", id, n.name, err)
+		}
+		if n.kind == sourceNode {
+			in.heads[n] = r.(func() Head)
+		}
+		receivers[n] = r
+	}
+	return in, nil
+}
+
+// NewHead makes the head for one partition of a source topic (its full name).
+func (in *Instance) NewHead(topic string) (Head, error) {
+	for n, f := range in.heads {
+		if n.reads(in.t, in.env.ApplicationID, topic) {
+			return f(), nil
+		}
+	}
+	return nil, fmt.Errorf("task %s has no source for topic %q", in.id, topic)
+}
+
+// Stores are the task's stores.
+func (in *Instance) Stores() *state.Stores { return in.stores }
+
+// Close closes the processors that are io.Closers, then the stores. What is not applied is lost.
+func (in *Instance) Close() error {
+	var errs []error
+	for i := len(in.closers) - 1; i >= 0; i-- {
+		errs = append(errs, in.closers[i].Close())
+	}
+	in.closers = nil
+	if in.stores != nil {
+		errs = append(errs, in.stores.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (in *Instance) context(n *node) *Context { return &Context{in: in, node: n} }
+
+func (in *Instance) storeFor(n *node, name string) (any, error) {
+	if g := in.host.GlobalStore(name); g != nil && !n.global {
+		return g, nil
+	}
+	for _, s := range n.stores {
+		if s == name {
+			return in.stores.Get(name), nil
+		}
+	}
+	return nil, fmt.Errorf("node %s is not connected to store %q: pass it to Process or streams.Using", n.name, name)
+}
+
+// NodeError is an error of user code or of a serde at a node. It is what the processing handler is asked about.
+type NodeError struct {
+	Node   string
+	Task   TaskID
+	Record RecordMetadata // the input record; Topic is "" in a timer
+	Err    error
+}
+
+func (e *NodeError) Error() string {
+	if e.Record.Topic == "" {
+		return fmt.Sprintf("node %s, task %s: %v", e.Node, e.Task, e.Err)
+	}
+	return fmt.Sprintf("node %s, task %s, record %s/%d@%d: %v", e.Node, e.Task, e.Record.Topic, e.Record.Partition, e.Record.Offset, e.Err)
+}
+
+func (e *NodeError) Unwrap() error { return e.Err }
+
+// fail makes err the error of the innermost failing node and asks the handler, once.
+func (in *Instance) fail(n *node, err error) error {
+	var reported *NodeError
+	if errors.As(err, &reported) {
+		return err
+	}
+	r := in.record
+	return in.host.Failed(&NodeError{Node: n.name, Task: in.id, Record: RecordMetadata{r.Topic, r.Partition, r.Offset}, Err: err})
+}
+
+// fanOut is what hands a record to a node's children: the only child itself, or a loop.
+func fanOut[K, V any](children []any) func(Record[K, V]) error {
+	switch len(children) {
+	case 0:
+		return func(Record[K, V]) error { return nil }
+	case 1:
+		return children[0].(func(Record[K, V]) error)
+	}
+	fs := make([]func(Record[K, V]) error, len(children))
+	for i, c := range children {
+		fs[i] = c.(func(Record[K, V]) error)
+	}
+	return func(r Record[K, V]) error {
+		for _, f := range fs {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,60 @@
+package topology
+
+import "io"
+
+// ConnectProcessor adds a processor of the Processor API behind edges.
+func ConnectProcessor[K, V, K2, V2 any](spec NodeSpec, f Supplier[K, V, K2, V2], edges ...*Edge[K, V]) *Edge[K2, V2] {
+	t := edges[0].t
+	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
+	n.start = func(in *Instance, children []any) (any, error) {
+		ctx := &ProcessorContext[K2, V2]{Context: *in.context(n), next: fanOut[K2, V2](children), named: map[string]func(Record[K2, V2]) error{}}
+		for i, c := range children {
+			ctx.named[n.children[i].name] = c.(func(Record[K2, V2]) error)
+		}
+		p, err := f(ctx)
+		if err == nil {
+			err = ctx.err
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c, ok := p.(io.Closer); ok {
+			in.closers = append(in.closers, c)
+		}
+		run := in.ctx
+		return func(r Record[K, V]) error {
+			if err := p.Process(run, r); err != nil {
+				return in.fail(n, err)
+			}
+			return nil
+		}, nil
+	}
+	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}
+}
+
+// ConnectFixedKey adds a processor that cannot change the key behind edges.
+func ConnectFixedKey[K, V, V2 any](spec NodeSpec, f func(*FixedKeyContext[K, V2]) (FixedKeyProcessor[K, V], error), edges ...*Edge[K, V]) *Edge[K, V2] {
+	t := edges[0].t
+	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
+	n.start = func(in *Instance, children []any) (any, error) {
+		ctx := &FixedKeyContext[K, V2]{Context: *in.context(n), next: fanOut[K, V2](children)}
+		p, err := f(ctx)
+		if err == nil {
+			err = ctx.err
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c, ok := p.(io.Closer); ok {
+			in.closers = append(in.closers, c)
+		}
+		run := in.ctx
+		return func(r Record[K, V]) error {
+			if err := p.ProcessValue(run, FixedKey(r)); err != nil {
+				return in.fail(n, err)
+			}
+			return nil
+		}, nil
+	}
+	return &Edge[K, V2]{t, t.add(n, parentsOf(edges))}
+}

@@ -1,0 +1,108 @@
+package topology
+
+import (
+	"fmt"
+
+	"github.com/millrace-go/millrace/serde"
+)
+
+// DecodeError says that a fetched record's bytes could not be decoded, or that its time is not valid. The record is told by its metadata.
+type DecodeError struct {
+	Node   string
+	Record RecordMetadata
+	Part   string // "key", "value" or "timestamp"
+	Err    error
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("source %s, record %s/%d@%d: %s: %v", e.Node, e.Record.Topic, e.Record.Partition, e.Record.Offset, e.Part, e.Err)
+}
+
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// decoder decodes one side of a record: bound to topic and side when a task starts, shared with the fetched batch where the serde allows.
+type decoder[T any] struct {
+	plain  func([]byte) (T, error)
+	header serde.HeaderSerde[T]
+}
+
+func newDecoder[T any](s serde.Serde[T], role serde.Role) (d decoder[T], err error) {
+	if b, ok := s.(serde.Binder[T]); ok {
+		if s, err = b.Bind(role); err != nil {
+			return d, err
+		}
+	}
+	d.header, _ = s.(serde.HeaderSerde[T])
+	d.plain = s.Decode
+	if sh, ok := s.(serde.Sharer[T]); ok {
+		d.plain = sh.DecodeShared
+	}
+	return d, nil
+}
+
+func (d *decoder[T]) decode(b []byte, h Headers) (T, error) {
+	if d.header != nil {
+		return d.header.DecodeWithHeaders(b, h)
+	}
+	return d.plain(b)
+}
+
+// sourceHead is a source's Head for one partition.
+type sourceHead[K, V any] struct {
+	node       *node
+	key        decoder[K]
+	value      decoder[V]
+	timestamps TimestampExtractor[K, V]
+	next       func(Record[K, V]) error
+	record     Record[K, V]
+}
+
+func startSource[K, V any](s SourceSpec[K, V]) func(*Instance, []any) (any, error) {
+	return func(in *Instance, children []any) (any, error) {
+		next := fanOut[K, V](children)
+		topic := ""
+		if len(s.Topics) > 0 {
+			topic = in.t.FullName(in.env.ApplicationID, s.Topics[0])
+		}
+		key, err := newDecoder(s.Key, serde.Role{Topic: topic, Key: true})
+		if err != nil {
+			return nil, err
+		}
+		value, err := newDecoder(s.Value, serde.Role{Topic: topic})
+		if err != nil {
+			return nil, err
+		}
+		n := in.t.byName[s.Name]
+		return func() Head {
+			return &sourceHead[K, V]{node: n, key: key, value: value, timestamps: s.Timestamps, next: next}
+		}, nil
+	}
+}
+
+// Load implements Head.
+func (h *sourceHead[K, V]) Load(raw *Raw, partitionTime Time) (Time, error) {
+	var err error
+	r := Record[K, V]{Time: raw.Time, Headers: raw.Headers[:len(raw.Headers):len(raw.Headers)], NoKey: raw.Key == nil, Tombstone: raw.Value == nil}
+	if !r.NoKey {
+		if r.Key, err = h.key.decode(raw.Key, r.Headers); err != nil {
+			return 0, h.error(raw, "key", err)
+		}
+	}
+	if !r.Tombstone {
+		if r.Value, err = h.value.decode(raw.Value, r.Headers); err != nil {
+			return 0, h.error(raw, "value", err)
+		}
+	}
+	if h.timestamps != nil {
+		r.Time = h.timestamps(r, RecordMetadata{raw.Topic, raw.Partition, raw.Offset}, partitionTime)
+	}
+	h.record = r
+	return r.Time, nil
+}
+
+func (h *sourceHead[K, V]) error(raw *Raw, part string, err error) error {
+	return &DecodeError{Node: h.node.name, Record: RecordMetadata{raw.Topic, raw.Partition, raw.Offset}, Part: part, Err: err}
+}
+
+// Process implements Head.
+func (h *sourceHead[K, V]) Process() error { return h.next(h.record) }
