@@ -1,9 +1,10 @@
 package streams
 
 import (
+	"fmt"
+	"reflect"
 	"time"
 
-	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/topology"
 )
 
@@ -22,102 +23,221 @@ type (
 	StreamJoinOption  interface{ streamJoin(*nodeConfig) }  // stream-stream joins
 	ForeignKeyOption  interface{ foreignKey(*nodeConfig) }  // foreign-key joins
 	SuppressOption    interface{ suppress(*nodeConfig) }    // Suppress
-	BuildOption       interface{ build(*nodeConfig) }
+	ProcessOption     interface{ process(*nodeConfig) }     // Process, ProcessValues
+	BuildOption       interface{ build(*buildConfig) }      // Build
 )
 
-type nodeConfig struct{ any any }
+// nodeConfig is what the options of one verb say. The zero value: nothing.
+type nodeConfig struct {
+	name  string // Named
+	store storeConfig
+
+	reset       topology.Reset
+	timestamps  any // topology.TimestampExtractor[K, V]
+	partitioner any // topology.Partitioner[K, V]
+	dynamicName string
+	partitions  int
+	grace       time.Duration
+	hasGrace    bool
+	using       []string
+	fkOwn       any // topology.Partitioner[K, any]
+	fkOther     any // topology.Partitioner[FK, any]
+}
+
+// storeConfig is what the store options of one verb say.
+type storeConfig struct {
+	materialized bool   // an option about the store was given
+	name         string // As
+	inMemory     bool
+	history      time.Duration // Versioned, if > 0 or versioned
+	versioned    bool
+	retention    time.Duration
+	hasRetention bool
+	ttl          time.Duration
+	caching      *bool
+	unlogged     bool
+	logConfig    map[string]string
+}
+
+// buildConfig is what the options of Build say.
+type buildConfig struct {
+	rewrites     Rewrite
+	requireNames bool
+}
+
+func nodeConfigOf(opts []NodeOption) (c nodeConfig) {
+	for _, o := range opts {
+		o.node(&c)
+	}
+	return c
+}
+
+func storeConfigOf(opts []StoreOption) (c nodeConfig) {
+	for _, o := range opts {
+		o.store(&c)
+	}
+	return c
+}
 
 // Named is the operator's name (Kafka: Named, Grouped, Joined, Branched, ... `as`).
 type Named string
 
-func (Named) node(*nodeConfig)        {}
-func (Named) source(*nodeConfig)      {}
-func (Named) table(*nodeConfig)       {}
-func (Named) sink(*nodeConfig)        {}
-func (Named) group(*nodeConfig)       {}
-func (Named) repartition(*nodeConfig) {}
-func (Named) store(*nodeConfig)       {}
-func (Named) join(*nodeConfig)        {}
-func (Named) streamJoin(*nodeConfig)  {}
-func (Named) foreignKey(*nodeConfig)  {}
-func (Named) suppress(*nodeConfig)    {}
+func (n Named) node(c *nodeConfig)        { c.name = string(n) }
+func (n Named) source(c *nodeConfig)      { c.name = string(n) }
+func (n Named) table(c *nodeConfig)       { c.name = string(n) }
+func (n Named) sink(c *nodeConfig)        { c.name = string(n) }
+func (n Named) group(c *nodeConfig)       { c.name = string(n) }
+func (n Named) repartition(c *nodeConfig) { c.name = string(n) }
+func (n Named) store(c *nodeConfig)       { c.name = string(n) }
+func (n Named) join(c *nodeConfig)        { c.name = string(n) }
+func (n Named) streamJoin(c *nodeConfig)  { c.name = string(n) }
+func (n Named) foreignKey(c *nodeConfig)  { c.name = string(n) }
+func (n Named) suppress(c *nodeConfig)    { c.name = string(n) }
+func (n Named) process(c *nodeConfig)     { c.name = string(n) }
 
 // As is the store's name (Kafka: Materialized.as, StreamJoined.withStoreName).
 type As string
 
-func (As) table(*nodeConfig)      {}
-func (As) store(*nodeConfig)      {}
-func (As) streamJoin(*nodeConfig) {}
-func (As) foreignKey(*nodeConfig) {}
+func (a As) table(c *nodeConfig)      { a.store(c) }
+func (a As) store(c *nodeConfig)      { c.store.materialized, c.store.name = true, string(a) }
+func (a As) streamJoin(c *nodeConfig) { a.store(c) }
+func (a As) foreignKey(c *nodeConfig) { a.store(c) }
 
-type storeOpt struct{}
+type storeOpt struct{ set func(*storeConfig) }
 
-func (storeOpt) table(*nodeConfig)      {}
-func (storeOpt) store(*nodeConfig)      {}
-func (storeOpt) streamJoin(*nodeConfig) {}
-func (storeOpt) foreignKey(*nodeConfig) {}
+func (o storeOpt) table(c *nodeConfig)      { o.store(c) }
+func (o storeOpt) store(c *nodeConfig)      { c.store.materialized = true; o.set(&c.store) }
+func (o storeOpt) streamJoin(c *nodeConfig) { o.store(c) }
+func (o storeOpt) foreignKey(c *nodeConfig) { o.store(c) }
 
 // Materialized asks for a store without naming it.
-func Materialized() storeOpt                   { return storeOpt{} }
-func InMemory() storeOpt                       { return storeOpt{} }
-func Versioned(history time.Duration) storeOpt { return storeOpt{} }
-func Retention(time.Duration) storeOpt         { return storeOpt{} }
-func TTL(time.Duration) storeOpt               { return storeOpt{} }
-func Caching(bool) storeOpt                    { return storeOpt{} }
+func Materialized() storeOpt { return storeOpt{func(*storeConfig) {}} }
+
+// InMemory keeps the store in memory; its changelog restores all of it at each start.
+func InMemory() storeOpt { return storeOpt{func(s *storeConfig) { s.inMemory = true }} }
+
+// Versioned keeps the history of each key for that long (KIP-889).
+func Versioned(history time.Duration) storeOpt {
+	return storeOpt{func(s *storeConfig) { s.versioned, s.history = true, history }}
+}
+
+// Retention is how long a window store keeps its windows, by stream time. At least window size and grace.
+func Retention(d time.Duration) storeOpt {
+	return storeOpt{func(s *storeConfig) { s.retention, s.hasRetention = d, true }}
+}
+
+// TTL deletes an entry of a key-value store that was not written for that long, by stream time (Java has none).
+func TTL(d time.Duration) storeOpt { return storeOpt{func(s *storeConfig) { s.ttl = d }} }
+
+// Caching says whether the record cache stands in front of the store; on by default.
+func Caching(on bool) storeOpt { return storeOpt{func(s *storeConfig) { s.caching = &on }} }
 
 type logOpt struct{ storeOpt }
 
-func (logOpt) suppress(*nodeConfig) {}
+func (o logOpt) suppress(c *nodeConfig) { o.store(c) }
 
-func WithoutLogging() logOpt       { return logOpt{} }
-func LogConfig(k, v string) logOpt { return logOpt{} }
+// WithoutLogging leaves the changelog away: the store is lost with its instance.
+func WithoutLogging() logOpt {
+	return logOpt{storeOpt{func(s *storeConfig) { s.unlogged = true }}}
+}
 
-type sourceOpt struct{}
+// LogConfig sets a configuration of the changelog topic, by Kafka's name.
+func LogConfig(k, v string) logOpt {
+	return logOpt{storeOpt{func(s *storeConfig) {
+		if s.logConfig == nil {
+			s.logConfig = map[string]string{}
+		}
+		s.logConfig[k] = v
+	}}}
+}
 
-func (sourceOpt) source(*nodeConfig) {}
-func (sourceOpt) table(*nodeConfig)  {}
+type sourceOpt struct{ set func(*nodeConfig) }
 
-type Reset struct{ sourceOpt }
+func (o sourceOpt) source(c *nodeConfig) { o.set(c) }
+func (o sourceOpt) table(c *nodeConfig)  { o.set(c) }
 
-func Earliest() sourceOpt                  { return sourceOpt{} }
-func Latest() sourceOpt                    { return sourceOpt{} }
-func FromDuration(time.Duration) sourceOpt { return sourceOpt{} }
+func resetOpt(r topology.Reset) sourceOpt { return sourceOpt{func(c *nodeConfig) { c.reset = r }} }
+
+// Earliest starts at the topic's beginning where no offset is committed.
+func Earliest() sourceOpt { return resetOpt(topology.Reset{Kind: topology.ResetEarliest}) }
+
+// Latest starts at the topic's end where no offset is committed.
+func Latest() sourceOpt { return resetOpt(topology.Reset{Kind: topology.ResetLatest}) }
+
+// FromDuration starts that long before now where no offset is committed (KIP-1106).
+func FromDuration(d time.Duration) sourceOpt {
+	return resetOpt(topology.Reset{Kind: topology.ResetByDuration, Back: d.Milliseconds()})
+}
 
 // Timestamps sets the source's timestamp extractor.
-func Timestamps[K, V any](f topology.TimestampExtractor[K, V]) sourceOpt { return sourceOpt{} }
+func Timestamps[K, V any](f topology.TimestampExtractor[K, V]) sourceOpt {
+	return sourceOpt{func(c *nodeConfig) { c.timestamps = f }}
+}
 
-type sinkOpt struct{}
+type sinkOpt struct{ set func(*nodeConfig) }
 
-func (sinkOpt) sink(*nodeConfig)        {}
-func (sinkOpt) repartition(*nodeConfig) {}
+func (o sinkOpt) sink(c *nodeConfig)        { o.set(c) }
+func (o sinkOpt) repartition(c *nodeConfig) { o.set(c) }
 
-func Partitioned[K, V any](f topology.Partitioner[K, V]) sinkOpt { return sinkOpt{} }
+// Partitioned sets the partitioner of a sink or repartition.
+func Partitioned[K, V any](f topology.Partitioner[K, V]) sinkOpt {
+	return sinkOpt{func(c *nodeConfig) { c.partitioner = f }}
+}
+
+// partitionerOf is the node's partitioner with its type checked.
+func partitionerOf[K, V any](b *Builder, node string, c *nodeConfig) topology.Partitioner[K, V] {
+	if c.partitioner == nil {
+		return nil
+	}
+	f, ok := c.partitioner.(topology.Partitioner[K, V])
+	if !ok {
+		b.fail(fmt.Errorf("node %s: the function given to Partitioned is a %T, but the records need a %v", node, c.partitioner, reflect.TypeFor[topology.Partitioner[K, V]]()))
+	}
+	return f
+}
+
+type dynamicOpt string
+
+func (o dynamicOpt) sink(c *nodeConfig) { c.dynamicName = string(o) }
 
 // TopicsNamed is what Describe prints for a dynamic sink: (extractor class: name). Default: "func".
-func TopicsNamed(name string) dynamicOpt { return dynamicOpt{} }
+func TopicsNamed(name string) dynamicOpt { return dynamicOpt(name) }
 
-type dynamicOpt struct{}
+type partitions int
 
-func (dynamicOpt) sink(*nodeConfig) {}
+func (p partitions) repartition(c *nodeConfig) { c.partitions = int(p) }
 
-type partitions struct{}
+// Partitions sets the number of partitions of a repartition topic.
+func Partitions(n int) partitions { return partitions(n) }
 
-func (partitions) repartition(*nodeConfig) {}
+type grace time.Duration
 
-func Partitions(n int) partitions { return partitions{} }
+func (g grace) join(c *nodeConfig) { c.grace, c.hasGrace = time.Duration(g), true }
 
-type grace struct{}
+// Grace holds the stream side of a join with a versioned table back until stream time has passed it by d (KIP-923).
+func Grace(d time.Duration) grace { return grace(d) }
 
-func (grace) join(*nodeConfig) {}
+type fkOpt struct{ own, other any }
 
-func Grace(time.Duration) grace { return grace{} }
+func (o fkOpt) foreignKey(c *nodeConfig) { c.fkOwn, c.fkOther = o.own, o.other }
 
-type fkOpt struct{}
-
-func (fkOpt) foreignKey(*nodeConfig) {}
-
+// PartitionedBy gives the partitioners of the two tables of a foreign-key join (KIP-775). Each must answer one partition.
 func PartitionedBy[K, FK any](own topology.Partitioner[K, any], other topology.Partitioner[FK, any]) fkOpt {
-	return fkOpt{}
+	return fkOpt{own, other}
+}
+
+type using []string
+
+func (u using) process(c *nodeConfig) { c.using = append(c.using, u...) }
+func (u using) store(c *nodeConfig)   { c.using = append(c.using, u...) }
+
+// Using connects stores.
+func Using(stores ...topology.AnyStore) using {
+	var u using
+	for _, s := range stores {
+		u = append(u, topology.StoreName(s))
+	}
+	return u
 }
 
 // Suppression says when Suppress lets a key go.
@@ -140,4 +260,28 @@ type UntilTimeLimit struct {
 func (UntilWindowCloses) suppression() {}
 func (UntilTimeLimit) suppression()    {}
 
-type erased[T any] struct{ s serde.Serde[T] }
+// Rewrite is a set of Kafka's plan rewrites (topology.optimization).
+type Rewrite uint8
+
+const (
+	// ReuseSourceTopics restores a table's store from its source topic instead of a changelog.
+	ReuseSourceTopics Rewrite = 1 << iota
+	// MergeRepartitions makes one repartition topic of several behind one key change.
+	MergeRepartitions
+	// SingleStoreSelfJoin keeps one store for a stream joined with itself.
+	SingleStoreSelfJoin
+	// AllRewrites is all of them.
+	AllRewrites = ReuseSourceTopics | MergeRepartitions | SingleStoreSelfJoin
+)
+
+func (r Rewrite) build(c *buildConfig) { c.rewrites |= r }
+
+// Optimize asks Build for Kafka's rewrites (topology.optimization).
+func Optimize(r Rewrite) BuildOption { return r }
+
+type requireNames struct{}
+
+func (requireNames) build(c *buildConfig) { c.requireNames = true }
+
+// RequireNames refuses generated names of stores and internal topics (KIP-1111).
+func RequireNames() BuildOption { return requireNames{} }

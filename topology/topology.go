@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -332,3 +333,9 @@ func (t *Topology) AddGlobalStore[S, K, V any](g GlobalSpec[K, V], d state.Defin
 	out.n.global = true
 	return StoreRef[S]{d.Name()}
 }
+
+// StoreName is the name of a referenced store.
+func StoreName(s AnyStore) string { return s.store() }
+
+// Err is all mistakes that were made while the topology was built, nil if there were none.
+func (t *Topology) Err() error { return errors.Join(t.errs...) }

