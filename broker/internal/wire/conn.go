@@ -1,0 +1,242 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// readBuffer is the size of a connection's read buffer. Frames longer than it are read past it, straight into place.
+const readBuffer = 16 << 10
+
+// maxPooled is the largest buffer kept for the next frame or response.
+const maxPooled = 4 << 20
+
+// buffers holds frames of Produce requests and encoded responses.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Conn is one client connection.
+type Conn struct {
+	ID       uint64
+	Listener *Listener
+
+	s    *Server
+	nc   net.Conn
+	peer string
+	ip   string
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	once   sync.Once
+
+	authenticated atomic.Bool
+	// Auth is the state of the connection's authentication, owned by the handler and used by the reader only.
+	Auth any
+}
+
+func newConn(s *Server, nc net.Conn, info *Listener) *Conn {
+	c := &Conn{ID: s.nextID.Add(1), Listener: info, s: s, nc: nc, peer: nc.RemoteAddr().String()}
+	c.ip = c.peer
+	if host, _, err := net.SplitHostPort(c.peer); err == nil {
+		c.ip = host
+	}
+	c.authenticated.Store(!info.Authenticate)
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	return c
+}
+
+// Peer returns the client's address with port, Host the address alone.
+func (c *Conn) Peer() string { return c.peer }
+
+// Host returns the client's address without the port.
+func (c *Conn) Host() string { return c.ip }
+
+// SetAuthenticated lifts the limits for clients that have not authenticated.
+func (c *Conn) SetAuthenticated() { c.authenticated.Store(true) }
+
+// Authenticated reports whether the client may send requests.
+func (c *Conn) Authenticated() bool { return c.authenticated.Load() }
+
+func (c *Conn) loopback() bool {
+	ip := net.ParseIP(c.ip)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (c *Conn) close() {
+	c.once.Do(func() {
+		c.cancel()
+		_ = c.nc.Close() // nothing is left to do with the connection, whatever the error
+	})
+}
+
+// answer is one place in the order of responses.
+type answer struct {
+	correlationID int32
+	version       int16
+	resp          kmsg.Response
+	later         func(context.Context) kmsg.Response
+	last          bool // close the connection after this answer
+}
+
+func (c *Conn) serve() {
+	answers := make(chan answer, c.s.limits.RequestsPerConn)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.write(answers)
+	}()
+	err := c.read(answers)
+	close(answers)
+	switch {
+	case err == nil: // the last answer is still to be written
+	case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || c.ctx.Err() != nil:
+		c.close()
+	default:
+		var ne net.Error
+		if !errors.As(err, &ne) {
+			c.s.warnf("connection closed", "peer", c.peer, "err", err)
+		}
+		c.close()
+	}
+	<-done
+	c.close()
+}
+
+// read handles requests until an error; nil means that the connection is to be closed after the last answer.
+func (c *Conn) read(answers chan<- answer) error {
+	r := bufio.NewReaderSize(c.nc, readBuffer)
+	accepted := time.Now()
+	for {
+		deadline := time.Now().Add(c.s.limits.IdleTimeout)
+		if !c.Authenticated() {
+			deadline = accepted.Add(c.s.limits.AuthTimeout)
+		}
+		if err := c.nc.SetReadDeadline(deadline); err != nil {
+			return err
+		}
+		if _, err := r.Peek(1); err != nil {
+			return err
+		}
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.limits.FrameTimeout)); err != nil {
+			return err
+		}
+		a, ok, err := c.one(r)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		select {
+		case answers <- a:
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+		if a.last {
+			return nil
+		}
+	}
+}
+
+// one reads and handles one request. ok is false for a request without an answer.
+func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
+	limit := c.s.limits.FrameBytes
+	if !c.Authenticated() {
+		limit = c.s.limits.FrameBytesPreAuth
+	}
+	size, err := readSize(r, limit)
+	if err != nil {
+		return a, false, err
+	}
+	// Small frames are not counted: a heartbeat must not wait for a producer's memory.
+	if size > growStep {
+		weight := min(int64(size), c.s.limits.InFlightBytes)
+		if err := c.s.inFlight.Acquire(c.ctx, weight); err != nil {
+			return a, false, err
+		}
+		defer c.s.inFlight.Release(weight)
+	}
+	buf := buffers.Get().(*[]byte)
+	frame, err := readBody(r, *buf, size)
+	if err != nil {
+		return a, false, err
+	}
+	h, body, err := parseHeader(frame, isFlexible)
+	if err != nil {
+		return a, false, err
+	}
+	req := &Request{Conn: c, Key: h.key, Version: h.version, ClientID: h.clientID}
+	a.correlationID, a.version = h.correlationID, h.version
+	switch c.s.h.Check(c, h.key, h.version) {
+	case ServeV0:
+		a.version = 0
+	case Serve:
+		req.Body = kmsg.RequestForKey(h.key)
+		req.Body.SetVersion(h.version)
+		if err := req.Body.ReadFrom(body); err != nil {
+			return a, false, fmt.Errorf("%w: %s v%d from client %q: %w", ErrFrame, kmsg.NameForKey(h.key), h.version, h.clientID, err)
+		}
+	default:
+		return a, false, fmt.Errorf("%w: api key %d version %d is not served (client %q)", ErrFrame, h.key, h.version, h.clientID)
+	}
+	a.resp, err = c.s.h.Handle(c.ctx, req)
+	if errors.Is(err, ErrCloseAfter) {
+		a.last, err = true, nil
+	}
+	if err != nil {
+		return a, false, err
+	}
+	// Strings are copies, byte slices are not: only the frame of a Produce request, whose records are in the log by
+	// now, is known to be free again.
+	if h.key == int16(kmsg.Produce) && !req.retain && cap(frame) <= maxPooled {
+		*buf = frame
+		buffers.Put(buf)
+	}
+	a.later = req.later
+	return a, a.resp != nil || a.later != nil, nil
+}
+
+// ErrCloseAfter is returned by a Handler beside an answer after which the connection is to be closed.
+var ErrCloseAfter = errors.New("close after the answer")
+
+// write writes answers in order until the channel is closed or the connection fails.
+func (c *Conn) write(answers <-chan answer) {
+	for a := range answers {
+		resp := a.resp
+		if a.later != nil {
+			resp = a.later(c.ctx)
+		}
+		if resp == nil || c.ctx.Err() != nil {
+			continue
+		}
+		resp.SetVersion(a.version)
+		if err := c.writeOne(a.correlationID, resp); err != nil {
+			c.close() // the reader reports what there is to report
+		}
+	}
+}
+
+func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
+	buf := buffers.Get().(*[]byte)
+	b := appendResponse((*buf)[:0], correlationID, resp)
+	if r, ok := resp.(interface{ Release() }); ok {
+		r.Release()
+	}
+	err := c.nc.SetWriteDeadline(time.Now().Add(c.s.limits.WriteTimeout))
+	if err == nil {
+		_, err = c.nc.Write(b)
+	}
+	if cap(b) <= maxPooled {
+		*buf = b
+		buffers.Put(buf)
+	}
+	return err
+}
