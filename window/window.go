@@ -1,22 +1,17 @@
-// Package window: which windows an instant belongs to and when they close.
 package window
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
 )
 
-// Time is an instant in milliseconds since the epoch: Kafka's own clock, 8 bytes, comparable, no location.
-type Time int64
-
-func At(t time.Time) Time               { return Time(t.UnixMilli()) }
-func (t Time) Time() time.Time          { return time.UnixMilli(int64(t)).UTC() }
-func (t Time) String() string           { return t.Time().Format(time.RFC3339Nano) }
-func (t Time) Add(d time.Duration) Time { return t + Time(d.Milliseconds()) } // saturates in the real one
-
 // A Window is [Start, End) for time windows and [Start, End] for sliding and session windows.
 type Window struct{ Start, End Time }
+
+// String is the interval as ISO 8601 writes it: start/end.
+func (w Window) String() string { return w.Start.String() + "/" + w.End.String() }
 
 // Windowed is a key within a window. It is comparable when K is.
 type Windowed[K any] struct {
@@ -24,36 +19,52 @@ type Windowed[K any] struct {
 	Window
 }
 
-// Forever stands for Java's Long.MAX_VALUE milliseconds, which time.Duration cannot hold (it ends at 292 years).
-const Forever time.Duration = 1<<63 - 1
+// String is key@start/end.
+func (w Windowed[K]) String() string { return fmt.Sprintf("%v@%s", w.Key, w.Window) }
 
-// Windows is what WindowedBy takes: time and sliding windows. It must be an Assigner or a Slider: Build says so. WK is the key of the resulting table, normally Windowed[K].
-// The serde is carried by the definition, because one Windowed[K] has three byte formats.
+// Windows is what WindowedBy takes: time and sliding windows. It must be an [Assigner] or a [Slider]: Build says so. WK is the key of
+// the resulting table, normally Windowed[K]. Definitions are values without state, shared by all goroutines.
 type Windows[K, WK any] interface {
+	// Key and Unwrap make the key of a window and take it apart: Unwrap(Key(k, w)) is k, w.
 	Key(K, Window) WK
 	Unwrap(WK) (K, Window)
+
+	// Serde writes and reads the keys that Key makes. It is carried by the definition, because one Windowed[K] has three byte formats.
+	// Use [KeySerde], which knows what to do when the method is that of an embedded definition.
 	Serde(serde.Serde[K]) serde.Serde[WK]
+
+	// Check says what is wrong with the definition, all of it, each mistake with its field and its fix.
 	Check() error
 }
 
-// Assigner is a Windows whose windows follow from the timestamp alone. Users implement it for calendar windows.
+// An Assigner is a [Windows] whose windows follow from the timestamp alone. Users implement it for calendar windows.
 type Assigner[K, WK any] interface {
 	Windows[K, WK]
-	// Assign appends the windows of an instant, by ascending start. Assign(nil, w.Start) contains w: so the end of a stored window is
-	// found again, of which only the start is kept. An end that does not fit (End <= Start) fails the record, as in Java.
+
+	// Assign appends the windows of an instant to dst, by ascending start, and returns it. It may append none.
+	//
+	// Assign(nil, w.Start) contains w: so the end of a stored window is found again, of which only the start is kept. Windows start at
+	// or after the epoch, end later than they start, and none is longer than Length; CheckAssigned says so of a window. An end
+	// that does not fit a Time is therefore an error of that record, as in Java.
 	Assign(dst []Window, at Time) []Window
+
+	// Length is the size of the longest window. Stores keep windows for as long, plus the lateness.
 	Length() time.Duration
+
+	// Lateness is the grace: a window takes records until stream time has reached its end plus the lateness.
 	Lateness() time.Duration
 }
 
-// A Slider is a Windows whose windows follow from the records themselves.
+// A Slider is a [Windows] whose windows follow from the records themselves: all records that are at most Span apart. A window closes
+// when stream time has passed its end by more than Lateness.
 type Slider[K, WK any] interface {
 	Windows[K, WK]
 	Span() time.Duration
 	Lateness() time.Duration
 }
 
-// Sessions is what WindowedBySession takes.
+// Sessions is what WindowedBySession takes. Records of one key join one session when they are at most Inactivity apart; a session
+// closes when stream time has passed its end by more than Inactivity and Lateness together.
 type Sessions[K, WK any] interface {
 	Windows[K, WK]
 	Inactivity() time.Duration
@@ -68,62 +79,44 @@ var (
 	_ Sessions[string, Windowed[string]] = Session[string]{}
 )
 
+// base makes and takes apart the keys of all definitions here.
 type base[K any] struct{}
 
-func (base[K]) Key(k K, w Window) Windowed[K]                    { return Windowed[K]{k, w} }
-func (base[K]) Unwrap(w Windowed[K]) (K, Window)                 { return w.Key, w.Window }
-func (base[K]) Serde(in serde.Serde[K]) serde.Serde[Windowed[K]] { return nil }
-func (base[K]) Check() error                                     { return nil }
+// Key is k within w.
+func (base[K]) Key(k K, w Window) Windowed[K] { return Windowed[K]{k, w} }
 
-type Tumbling[K any] struct {
-	base[K]
-	Size, Grace time.Duration
+// Unwrap takes a windowed key apart.
+func (base[K]) Unwrap(w Windowed[K]) (K, Window) { return w.Key, w.Window }
+
+// CheckAssigned says what is wrong with a window that an [Assigner] answered: a start before the epoch, or an end that is not after the
+// start, as that of a window whose end does not fit a Time. A record with such a window fails.
+func CheckAssigned(w Window) error {
+	switch {
+	case w.Start < 0:
+		return fmt.Errorf("window: a window starts at %v, before the epoch", w.Start)
+	case w.End <= w.Start:
+		return fmt.Errorf("window: the window that starts at %v (%d ms) ends at %d ms: not after its start, or beyond the end of time",
+			w.Start, w.Start.Millis(), w.End.Millis())
+	}
+	return nil
 }
 
-func (w Tumbling[K]) Assign(dst []Window, at Time) []Window { return dst }
-func (w Tumbling[K]) Length() time.Duration                 { return w.Size }
-func (w Tumbling[K]) Lateness() time.Duration               { return w.Grace }
-
-type Hopping[K any] struct {
-	base[K]
-	Size, Advance, Grace time.Duration
+// StartingAt is the window of a that starts at an instant, and whether there is one. It is for reading windows of which only the start
+// was kept, and so an end that does not fit a Time is [MaxTime], as Kafka Streams reads it.
+func StartingAt[K, WK any](a Assigner[K, WK], start Time) (Window, bool) {
+	return startingAt(a, new([]Window), start)
 }
 
-func (w Hopping[K]) Assign(dst []Window, at Time) []Window { return dst }
-func (w Hopping[K]) Length() time.Duration                 { return w.Size }
-func (w Hopping[K]) Lateness() time.Duration               { return w.Grace }
-
-type Unlimited[K any] struct {
-	base[K]
-	Start Time
+// startingAt uses the memory of buf and leaves there what it has grown to.
+func startingAt[K, WK any](a Assigner[K, WK], buf *[]Window, start Time) (Window, bool) {
+	*buf = a.Assign((*buf)[:0], start)
+	for _, w := range *buf {
+		if w.Start == start {
+			if w.End <= w.Start {
+				w.End = MaxTime
+			}
+			return w, true
+		}
+	}
+	return Window{}, false
 }
-
-func (w Unlimited[K]) Assign(dst []Window, at Time) []Window { return dst }
-func (w Unlimited[K]) Length() time.Duration                 { return 1<<63 - 1 }
-func (w Unlimited[K]) Lateness() time.Duration               { return 0 }
-
-type Sliding[K any] struct {
-	base[K]
-	Difference, Grace time.Duration
-}
-
-func (w Sliding[K]) Span() time.Duration     { return w.Difference }
-func (w Sliding[K]) Lateness() time.Duration { return w.Grace }
-
-type Session[K any] struct {
-	base[K]
-	Gap, Grace time.Duration
-}
-
-func (w Session[K]) Inactivity() time.Duration { return w.Gap }
-func (w Session[K]) Lateness() time.Duration   { return w.Grace }
-
-// Join is the window of a stream-stream join.
-type Join struct{ Before, After, Grace time.Duration }
-
-// Within is Join{d, d, grace}.
-func Within(d, grace time.Duration) Join { return Join{d, d, grace} }
-
-// TimeSerde and SessionSerde read windowed topics.
-func TimeSerde[K any](inner serde.Serde[K], size time.Duration) serde.Serde[Windowed[K]] { return nil }
-func SessionSerde[K any](inner serde.Serde[K]) serde.Serde[Windowed[K]]                  { return nil }
