@@ -1,0 +1,41 @@
+# Every command fetches Go 1.27 by itself when the installed one is older.
+export GOTOOLCHAIN := auto
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PART ?= dsl
+
+.PHONY: test check fmt vet staticcheck race examples bench bench-broker interop fuzz stress
+
+test:            ## the whole suite: needs nothing but Go
+	go test ./...
+
+check: fmt vet staticcheck race examples ## what has to pass before a change lands
+
+fmt:             ## fails if a file is not formatted
+	@out="$$($$(go env GOROOT)/bin/gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go run $(STATICCHECK) ./...
+
+race:            ## the packages with goroutines, under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short ./broker/... ./state/... ./streams/...
+
+examples:
+	go test ./examples/...
+
+bench:           ## workloads W0-W4 beside Java Kafka Streams and a hand-written loop, on a real Kafka
+	scripts/bench.sh
+
+bench-broker:    ## the embedded broker beside Apache Kafka
+	scripts/bench-broker.sh
+
+interop:         ## real Kafka, Java Kafka Streams and the Java clients against the examples and the embedded broker
+	scripts/interop.sh
+
+fuzz:            ## every fuzz target for 20 s
+	scripts/fuzz.sh 20s
+
+stress:          ## the long reliability runs: make stress PART=dsl|broker|wordcount
+	scripts/stress.sh $(PART)
