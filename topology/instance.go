@@ -11,8 +11,8 @@ import (
 
 // Host is what a running task gives to its nodes. All calls come from the task's goroutine.
 type Host interface {
-	// Send takes a sink's record. The bytes are valid during the call only.
-	Send(o Outgoing) error
+	// Send takes a sink's record. It and its bytes are valid during the call only.
+	Send(o *Outgoing) error
 	// Partitions is the number of partitions of a topic (its full name).
 	Partitions(topic string) (int32, error)
 	// Dropped counts a record that a node dropped.
@@ -26,11 +26,18 @@ type Host interface {
 	WallClock() Time
 }
 
+// Destination is where a sink writes: one per sink and topic, the same for all records.
+type Destination struct {
+	Topic string // the full name
+	Node  string // the sink
+	// Slot is the host's: where it keeps what it knows of the topic. 0 at first.
+	Slot int
+}
+
 // Outgoing is an encoded record on its way to a topic. Absence travels beside the bytes.
 type Outgoing struct {
-	Topic     string // the full name
-	Node      string // the sink
-	Partition int32  // -1: chosen by Hash, or by the collector if NoKey
+	To        *Destination
+	Partition int32 // -1: chosen by Hash, or by the collector if NoKey
 	Key       []byte
 	Value     []byte
 	Hash      []byte // the part of the key's bytes that chooses the partition
@@ -57,42 +64,51 @@ type Head interface {
 	Load(raw *Raw, partitionTime Time) (Time, error)
 	// Process hands the loaded record to the source's children. The record context must have been set before.
 	Process() error
+	// Node is the source's name.
+	Node() string
 }
 
 // Env is what an instance needs beside its host.
 type Env struct {
 	ApplicationID string
-	Stores        state.Env // its Record is the task's record context
+	Stores        state.Env // its Record is the task's record context; nil: one is made
 }
 
-// Instance is the nodes of one task.
+// Instance is the stores and nodes of one task. Open opens the stores, Start makes the nodes: between the two the stores are restored, so that a
+// node finds its state when it is made.
 type Instance struct {
 	ctx    context.Context
 	t      *Topology
+	subs   []SubtopologyID
 	id     TaskID
 	env    Env
 	host   Host
 	record *state.RecordContext
 	stores *state.Stores
 
-	heads   map[*node]func() Head
-	closers []io.Closer
-	timers  timers
+	heads    map[*node]func() Head
+	closers  []io.Closer
+	timers   timers
+	metadata metadata
 }
 
-// Start makes the nodes of sub-topologies for one task, children first. The stores are opened (not restored) before. Closed after an error.
-func (t *Topology) Start(ctx context.Context, subs []SubtopologyID, id TaskID, env Env, host Host) (_ *Instance, err error) {
-	in := &Instance{ctx: ctx, t: t, id: id, env: env, host: host, record: env.Stores.Record, heads: map[*node]func() Head{}}
-	in.stores, err = state.Open(env.Stores, t.storesOf(subs))
-	if err != nil {
-		return nil, err
+// Open opens the stores of sub-topologies for one task; nil means all sub-topologies that are not global.
+func (t *Topology) Open(subs []SubtopologyID, id TaskID, env Env) (*Instance, error) {
+	if env.Stores.Record == nil {
+		env.Stores.Record = &state.RecordContext{Partition: -1, Offset: -1}
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, in.Close())
-		}
-	}()
-	nodes := t.nodesOf(subs)
+	in := &Instance{t: t, subs: subs, id: id, env: env, record: env.Stores.Record, heads: map[*node]func() Head{}}
+	var err error
+	if in.stores, err = state.Open(env.Stores, t.storesOf(subs)); err != nil {
+		return nil, fmt.Errorf("task %s: %w", id, err)
+	}
+	return in, nil
+}
+
+// Start makes the nodes, children first. ctx is what user functions get. The instance has to be closed after an error too.
+func (in *Instance) Start(ctx context.Context, host Host) error {
+	in.ctx, in.host = ctx, host
+	nodes := in.t.nodesOf(in.subs)
 	receivers := map[*node]any{}
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := nodes[i]
@@ -102,12 +118,24 @@ func (t *Topology) Start(ctx context.Context, subs []SubtopologyID, id TaskID, e
 		}
 		r, err := n.start(in, children)
 		if err != nil {
-			return nil, fmt.Errorf("task %s: node %s: %w", id, n.name, err)
+			return fmt.Errorf("task %s: node %s: %w", in.id, n.name, err)
 		}
 		if n.kind == sourceNode {
 			in.heads[n] = r.(func() Head)
 		}
 		receivers[n] = r
+	}
+	return nil
+}
+
+// Start is Open and Start in one, for stores that need no restore.
+func (t *Topology) Start(ctx context.Context, subs []SubtopologyID, id TaskID, env Env, host Host) (*Instance, error) {
+	in, err := t.Open(subs, id, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Start(ctx, host); err != nil {
+		return nil, errors.Join(err, in.Close())
 	}
 	return in, nil
 }
@@ -152,27 +180,11 @@ func (in *Instance) storeFor(n *node, name string) (any, error) {
 	return nil, fmt.Errorf("node %s is not connected to store %q: pass it to Process or streams.Using", n.name, name)
 }
 
-// NodeError is an error of user code or of a serde at a node. It is what the processing handler is asked about.
-type NodeError struct {
-	Node   string
-	Task   TaskID
-	Record RecordMetadata // the input record; Topic is "" in a timer
-	Err    error
-}
-
-func (e *NodeError) Error() string {
-	if e.Record.Topic == "" {
-		return fmt.Sprintf("node %s, task %s: %v", e.Node, e.Task, e.Err)
-	}
-	return fmt.Sprintf("node %s, task %s, record %s/%d@%d: %v", e.Node, e.Task, e.Record.Topic, e.Record.Partition, e.Record.Offset, e.Err)
-}
-
-func (e *NodeError) Unwrap() error { return e.Err }
-
 // fail makes err the error of the innermost failing node and asks the handler, once.
 func (in *Instance) fail(n *node, err error) error {
 	var reported *NodeError
-	if errors.As(err, &reported) {
+	var fatal *FatalError
+	if errors.As(err, &reported) || errors.As(err, &fatal) {
 		return err
 	}
 	r := in.record

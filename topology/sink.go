@@ -6,6 +6,19 @@ import (
 	"github.com/millrace-go/millrace/serde"
 )
 
+// EncodeError says that a sink's serde refused a record. It is the Err of a NodeError.
+type EncodeError struct {
+	Topic string
+	Part  string // "key" or "value"
+	Err   error
+}
+
+func (e *EncodeError) Error() string {
+	return fmt.Sprintf("encode %s for topic %s: %v", e.Part, e.Topic, e.Err)
+}
+
+func (e *EncodeError) Unwrap() error { return e.Err }
+
 // encoder encodes one side of a record into a buffer of its own.
 type encoder[T any] struct {
 	plain  serde.Serde[T]
@@ -39,11 +52,12 @@ type sink[K, V any] struct {
 	spec   SinkSpec[K, V]
 	node   *node
 	in     *Instance
-	topic  string // the full name; "" if dynamic
+	to     Destination // Topic is "" if dynamic
 	key    encoder[K]
 	value  encoder[V]
 	prefix serde.Prefixed // of the key's serde, or nil
 	bound  map[string]*sink[K, V]
+	out    Outgoing // of the current record: lent to the host
 }
 
 func startSink[K, V any](spec SinkSpec[K, V]) func(*Instance, []any) (any, error) {
@@ -62,7 +76,7 @@ func startSink[K, V any](spec SinkSpec[K, V]) func(*Instance, []any) (any, error
 
 // bind binds the serdes to the topic.
 func (s *sink[K, V]) bind(topic string) (err error) {
-	s.topic = topic
+	s.to = Destination{Topic: topic, Node: s.node.name}
 	if s.key, err = newEncoder(s.spec.Key, serde.Role{Topic: topic, Key: true}); err != nil {
 		return err
 	}
@@ -91,13 +105,14 @@ func (s *sink[K, V]) sendDynamic(r Record[K, V]) error {
 }
 
 func (s *sink[K, V]) send(r Record[K, V]) (err error) {
-	o := Outgoing{Topic: s.topic, Node: s.node.name, Partition: -1, Time: r.Time, Headers: r.Headers, NoKey: r.NoKey, Tombstone: r.Tombstone}
+	o := &s.out
+	*o = Outgoing{To: &s.to, Partition: -1, Time: r.Time, Headers: r.Headers, NoKey: r.NoKey, Tombstone: r.Tombstone}
 	if r.Time < 0 {
 		return s.in.fail(s.node, fmt.Errorf("the record's time %d is negative", r.Time))
 	}
 	if !r.NoKey {
 		if o.Key, o.Headers, err = s.key.encode(r.Key, o.Headers); err != nil {
-			return s.in.fail(s.node, fmt.Errorf("encode key: %w", err))
+			return s.in.fail(s.node, &EncodeError{Topic: s.to.Topic, Part: "key", Err: err})
 		}
 		o.Hash = o.Key
 		if s.prefix != nil {
@@ -106,17 +121,17 @@ func (s *sink[K, V]) send(r Record[K, V]) (err error) {
 	}
 	if !r.Tombstone {
 		if o.Value, o.Headers, err = s.value.encode(r.Value, o.Headers); err != nil {
-			return s.in.fail(s.node, fmt.Errorf("encode value: %w", err))
+			return s.in.fail(s.node, &EncodeError{Topic: s.to.Topic, Part: "value", Err: err})
 		}
 	}
 	if s.spec.Partitioner == nil {
 		return s.in.host.Send(o)
 	}
-	n, err := s.in.host.Partitions(s.topic)
+	n, err := s.in.host.Partitions(s.to.Topic)
 	if err != nil {
 		return err
 	}
-	ps := s.spec.Partitioner(s.topic, r, n)
+	ps := s.spec.Partitioner(s.to.Topic, r, n)
 	if ps == nil {
 		return s.in.host.Send(o)
 	}
@@ -126,7 +141,7 @@ func (s *sink[K, V]) send(r Record[K, V]) (err error) {
 	}
 	for _, p := range ps {
 		if p < 0 || p >= n {
-			return s.in.fail(s.node, fmt.Errorf("the partitioner answered %d, but topic %s has partitions 0 to %d", p, s.topic, n-1))
+			return s.in.fail(s.node, fmt.Errorf("the partitioner answered %d, but topic %s has partitions 0 to %d", p, s.to.Topic, n-1))
 		}
 		o.Partition = p
 		if err := s.in.host.Send(o); err != nil {

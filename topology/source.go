@@ -95,6 +95,8 @@ func (h *sourceHead[K, V]) Load(raw *Raw, partitionTime Time) (Time, error) {
 	}
 	if h.timestamps != nil {
 		r.Time = h.timestamps(r, RecordMetadata{raw.Topic, raw.Partition, raw.Offset}, partitionTime)
+	} else if r.Time < 0 {
+		return 0, h.error(raw, "timestamp", fmt.Errorf("the record's time %d is negative: give the source a timestamp extractor to use or drop such records", int64(r.Time)))
 	}
 	h.record = r
 	return r.Time, nil
@@ -103,6 +105,9 @@ func (h *sourceHead[K, V]) Load(raw *Raw, partitionTime Time) (Time, error) {
 func (h *sourceHead[K, V]) error(raw *Raw, part string, err error) error {
 	return &DecodeError{Node: h.node.name, Record: RecordMetadata{raw.Topic, raw.Partition, raw.Offset}, Part: part, Err: err}
 }
+
+// Node implements Head.
+func (h *sourceHead[K, V]) Node() string { return h.node.name }
 
 // Process implements Head.
 func (h *sourceHead[K, V]) Process() error { return h.next(h.record) }

@@ -112,17 +112,25 @@ func (t *Topology) nodesOf(subs []SubtopologyID) []*node {
 	return out
 }
 
-// storesOf are the definitions of the stores that nodes of sub-topologies use, in order of their first use: that is the order in which caches flush.
-func (t *Topology) storesOf(subs []SubtopologyID) []state.AnyDefinition {
-	seen := map[string]bool{}
-	var out []state.AnyDefinition
+// storesIn are the stores that nodes of sub-topologies use, in order of their first use: that is the order in which caches flush.
+func (t *Topology) storesIn(subs []SubtopologyID) []*store {
+	seen := map[*store]bool{}
+	var out []*store
 	for _, n := range t.nodesOf(subs) {
 		for _, name := range n.stores {
-			if s := t.store(name); s != nil && !seen[name] && s.global == n.global {
-				seen[name] = true
-				out = append(out, s.def)
+			if s := t.store(name); s != nil && !seen[s] && s.global == n.global {
+				seen[s] = true
+				out = append(out, s)
 			}
 		}
+	}
+	return out
+}
+
+func (t *Topology) storesOf(subs []SubtopologyID) []state.AnyDefinition {
+	var out []state.AnyDefinition
+	for _, s := range t.storesIn(subs) {
+		out = append(out, s.def)
 	}
 	return out
 }

@@ -165,9 +165,9 @@ type SourceSpec[K, V any] struct {
 // SinkSpec describes a sink.
 type SinkSpec[K, V any] struct {
 	Name        string
-	Topic       string                                       // undecorated; or
+	Topic       string                                        // undecorated; or
 	Dynamic     func(r Record[K, V], m RecordMetadata) string // chooses the topic of each record
-	DynamicName string                                       // what Describe calls Dynamic
+	DynamicName string                                        // what Describe calls Dynamic
 	Key         serde.Serde[K]
 	Value       serde.Serde[V]
 	Partitioner Partitioner[K, V] // nil: hash of the key's bytes, of a serde.Prefixed's part of them

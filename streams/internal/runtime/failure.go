@@ -1,0 +1,141 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/millrace-go/millrace/topology"
+)
+
+// host is what the task gives to its nodes.
+type host Task
+
+var _ topology.Host = (*host)(nil)
+
+func (h *host) Send(o *topology.Outgoing) error { return topology.Fatal(h.spec.Collector.Send(o)) }
+
+func (h *host) Partitions(topic string) (int32, error) {
+	n, err := h.spec.Collector.Partitions(topic)
+	return n, topology.Fatal(err)
+}
+
+func (h *host) Dropped(node, reason string)        { h.drops.add(node, reason) }
+func (h *host) Failed(e *topology.NodeError) error { return (*Task)(h).failed(e) }
+func (h *host) RequestCommit()                     { h.requested = true }
+func (h *host) StreamTime() Time                   { return h.streamTime }
+func (h *host) WallClock() Time                    { return h.spec.Now() }
+
+func (h *host) GlobalStore(name string) any {
+	if h.spec.GlobalStore == nil {
+		return nil
+	}
+	return h.spec.GlobalStore(name)
+}
+
+// failed asks the handler about an error at a node: nil means to go on without the record.
+func (t *Task) failed(e *topology.NodeError) error {
+	handler, reason := t.spec.Config.OnProcessingError, "processing error"
+	var encode *topology.EncodeError
+	if errors.As(e.Err, &encode) {
+		handler, reason = t.spec.Config.OnProductionError, "production error"
+	}
+	f := Failure{Err: e, Node: e.Node, Task: e.Task, Record: e.Record, Time: t.record.Time}
+	// While a cache flushes, the context is that of an earlier record, whose bytes are gone.
+	if r := t.raw; r != nil && r.Offset == e.Record.Offset && r.Partition == e.Record.Partition && r.Topic == e.Record.Topic {
+		f.Key, f.Value, f.Headers = r.Key, r.Value, r.Headers
+	}
+	return t.decide(handler, &f, reason)
+}
+
+// undecodable asks the handler about a record that could not be decoded: nil means to go on without it.
+func (t *Task) undecodable(raw *topology.Raw, err error) error {
+	f := Failure{Err: err, Task: t.spec.ID, Key: raw.Key, Value: raw.Value, Headers: raw.Headers, Time: raw.Time,
+		Record: topology.RecordMetadata{Topic: raw.Topic, Partition: raw.Partition, Offset: raw.Offset}}
+	var decode *topology.DecodeError
+	if errors.As(err, &decode) {
+		f.Node = decode.Node
+	}
+	return t.decide(t.spec.Config.OnDeserializationError, &f, "deserialization error")
+}
+
+func (t *Task) decide(h Handler, f *Failure, reason string) error {
+	d := Fail
+	if h != nil {
+		d = h(t.ctx, f)
+	}
+	switch d {
+	case Skip:
+	case DeadLetter:
+		if err := t.deadLetter(f); err != nil {
+			return err
+		}
+	default:
+		return f.Err
+	}
+	t.drops.add(f.Node, reason)
+	t.spec.Logger.Warn("record dropped", "reason", reason, "task", f.Task, "node", f.Node, "topic", f.Record.Topic, "partition", f.Record.Partition,
+		"offset", f.Record.Offset, "dead_letter", d == DeadLetter, "error", f.Err)
+	return nil
+}
+
+// deadLetter writes the input record as it was fetched, with Kafka's headers (KIP-1034).
+func (t *Task) deadLetter(f *Failure) error {
+	topic := t.spec.Config.DeadLetterTopic
+	if topic == "" {
+		return fmt.Errorf("a handler answered DeadLetter, but Config.DeadLetterTopic is empty: %w", f.Err)
+	}
+	cause := f.Err
+	for u := errors.Unwrap(cause); u != nil; u = errors.Unwrap(cause) {
+		cause = u
+	}
+	text := func(key, value string) topology.Header {
+		return topology.Header{Key: "__streams.errors." + key, Value: []byte(value)}
+	}
+	h := append(f.Headers[:len(f.Headers):len(f.Headers)],
+		text("exception", fmt.Sprintf("%T", cause)), text("message", f.Err.Error()), text("stacktrace", stack(f.Err)),
+		text("topic", f.Record.Topic), text("partition", strconv.Itoa(int(f.Record.Partition))), text("offset", strconv.FormatInt(f.Record.Offset, 10)))
+	o := topology.Outgoing{To: &topology.Destination{Topic: topic, Node: f.Node}, Partition: -1, Key: f.Key, Value: f.Value, Hash: f.Key,
+		Time: max(f.Time, 0), Headers: h, NoKey: f.Key == nil, Tombstone: f.Value == nil}
+	return topology.Fatal(t.spec.Collector.Send(&o))
+}
+
+// stack is the stack of a panic, or the chain of errors.
+func stack(err error) string {
+	var p *topology.PanicError
+	if errors.As(err, &p) {
+		return string(p.Stack)
+	}
+	s := ""
+	for ; err != nil; err = errors.Unwrap(err) {
+		s += fmt.Sprintf("%T: %v\n", err, err)
+	}
+	return s
+}
+
+// panicked handles a panic of user code while a record was decoded or processed. The record is done with when it returns nil.
+func (t *Task) panicked(value any) error {
+	p := &topology.PanicError{Value: value, Stack: debug.Stack()}
+	if q := t.loading; q != nil {
+		t.loading = nil
+		raw := q.peek()
+		e := &topology.DecodeError{Node: q.head.Node(), Record: topology.RecordMetadata{Topic: raw.Topic, Partition: raw.Partition, Offset: raw.Offset}, Part: "record", Err: p}
+		if err := t.undecodable(raw, e); err != nil {
+			return err
+		}
+		q.pop()
+		return nil
+	}
+	if t.raw == nil || t.last == nil {
+		return topology.Fatal(fmt.Errorf("task %s: %w", t.spec.ID, p))
+	}
+	r := t.raw
+	return t.failed(&topology.NodeError{Node: t.last.head.Node(), Task: t.spec.ID,
+		Record: topology.RecordMetadata{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Err: p})
+}
+
+// panickedFlush makes an error of a panic while a cache was flushed. No handler is asked: the cache is in the middle of its entries.
+func (t *Task) panickedFlush(value any) error {
+	return topology.Fatal(fmt.Errorf("task %s: flush: %w", t.spec.ID, &topology.PanicError{Value: value, Stack: debug.Stack()}))
+}

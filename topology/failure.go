@@ -1,0 +1,48 @@
+package topology
+
+import "fmt"
+
+// NodeError is an error of user code or of a serde at a node. It is what the processing handler is asked about.
+type NodeError struct {
+	Node   string
+	Task   TaskID
+	Record RecordMetadata // the input record; Topic is "" in a timer
+	Err    error
+}
+
+func (e *NodeError) Error() string {
+	if e.Record.Topic == "" {
+		return fmt.Sprintf("node %s, task %s: %v", e.Node, e.Task, e.Err)
+	}
+	return fmt.Sprintf("node %s, task %s, record %s/%d@%d: %v", e.Node, e.Task, e.Record.Topic, e.Record.Partition, e.Record.Offset, e.Err)
+}
+
+func (e *NodeError) Unwrap() error { return e.Err }
+
+// FatalError is an error of the runtime or a store, not of user code: it passes through the nodes, and no handler is asked.
+type FatalError struct{ Err error }
+
+// Fatal wraps err, unless it is nil.
+func Fatal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &FatalError{err}
+}
+
+func (e *FatalError) Error() string { return e.Err.Error() }
+func (e *FatalError) Unwrap() error { return e.Err }
+
+// PanicError is a panic of user code.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap is the value of the panic if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
