@@ -1,0 +1,112 @@
+//go:build conformance
+
+package streams_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/millrace-go/millrace/streams"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Where the runner's vocabulary, Kafka's, meets the library's: configuration, timestamp extractors, internal topics.
+
+// configuration is a case's config in the library's words. What Kafka has as a default of 10 MiB of cache is 0 in the cases.
+func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOption, err error) {
+	none := int64(0)
+	cfg = streams.Config{ApplicationID: "app", CacheBytes: &none}
+	for _, key := range sortedKeys(c.Config) {
+		value := fmt.Sprint(c.Config[key])
+		switch key {
+		case "application.id":
+			cfg.ApplicationID = value
+		case "statestore.cache.max.bytes":
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return cfg, nil, err
+			}
+			cfg.CacheBytes = &n
+		case "topology.optimization":
+			r, err := rewrites(value)
+			if err != nil {
+				return cfg, nil, err
+			}
+			build = append(build, streams.Optimize(r))
+		case "ensure.explicit.internal.resource.naming":
+			if value == "true" {
+				build = append(build, streams.RequireNames())
+			}
+		case "dsl.store.format":
+			cfg.StoreHeaders = value == "HEADERS"
+		default:
+			return cfg, nil, unsupported("config " + key)
+		}
+	}
+	return cfg, build, nil
+}
+
+// rewrites reads topology.optimization.
+func rewrites(value string) (r streams.Rewrite, err error) {
+	for name := range strings.SplitSeq(value, ",") {
+		switch name {
+		case "none":
+		case "all":
+			r |= streams.AllRewrites
+		case "reuse.ktable.source.topics":
+			r |= streams.ReuseSourceTopics
+		case "merge.repartition.topics":
+			r |= streams.MergeRepartitions
+		case "single.store.self.join":
+			r |= streams.SingleStoreSelfJoin
+		default:
+			return 0, unsupported("topology.optimization " + value)
+		}
+	}
+	return r, nil
+}
+
+// timestampOption is an option of streams and of tables.
+type timestampOption interface {
+	streams.SourceOption
+	streams.TableOption
+}
+
+// timestamps is a timestamp extractor, or nil for the default: a negative time fails the record. One that an extractor answers drops it.
+func timestamps[V any](name string) timestampOption {
+	switch name {
+	case "", "record":
+		return nil
+	case "logAndSkip":
+		return streams.Timestamps(func(r streams.Record[string, V], _ topology.RecordMetadata, _ streams.Time) streams.Time {
+			return r.Time
+		})
+	case "usePartitionTime":
+		return streams.Timestamps(func(r streams.Record[string, V], _ topology.RecordMetadata, partition streams.Time) streams.Time {
+			if r.Time >= 0 {
+				return r.Time
+			}
+			return partition
+		})
+	case "fromValue":
+		return streams.Timestamps(func(r streams.Record[string, V], _ topology.RecordMetadata, _ streams.Time) streams.Time {
+			if r.Tombstone {
+				return -1
+			}
+			return streams.Time(timeFromValue(textOf(r.Value)))
+		})
+	}
+	panic(unsupported("timestamps " + name))
+}
+
+// internalTopics are the configs of the internal topics that the application would create, by full name.
+func internalTopics(t *topology.Topology, cfg streams.Config) (map[string]map[string]string, error) {
+	s, ok := any(t).(interface {
+		InternalTopics(streams.Config) map[string]map[string]string
+	})
+	if !ok {
+		return nil, unsupported("the topology does not tell its internal topics")
+	}
+	return s.InternalTopics(cfg), nil
+}
