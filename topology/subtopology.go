@@ -1,8 +1,13 @@
 package topology
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/millrace-go/millrace/state"
@@ -48,6 +53,62 @@ func (n *node) reads(t *Topology, applicationID, topic string) bool {
 	return n.pattern != nil && n.pattern.MatchString(topic)
 }
 
+// Subtopology is a part of the topology whose nodes are joined by edges or common stores. One task runs one partition of it.
+type Subtopology struct {
+	ID      SubtopologyID
+	Global  bool // makes no tasks: a global store, kept by every instance
+	Sources []SourceInfo
+	Sinks   []string // undecorated topics, in order; those of dynamic sinks are not known
+	Stores  []string // in order of first use
+}
+
+// SourceInfo is what a source reads: undecorated topics, or a pattern.
+type SourceInfo struct {
+	Node    string
+	Topics  []string
+	Pattern *regexp.Regexp
+	Reset   Reset
+}
+
+// Subtopologies are the sub-topologies by id.
+func (t *Topology) Subtopologies() []Subtopology {
+	var out []Subtopology
+	for id, g := range t.groups() {
+		s := Subtopology{ID: SubtopologyID(id), Global: g[0].global}
+		for _, n := range g {
+			switch {
+			case n.kind == sourceNode:
+				s.Sources = append(s.Sources, SourceInfo{Node: n.name, Topics: slices.Clone(n.topics), Pattern: n.pattern, Reset: n.reset})
+			case n.kind == sinkNode && n.topic != "" && !slices.Contains(s.Sinks, n.topic):
+				s.Sinks = append(s.Sinks, n.topic)
+			}
+		}
+		slices.Sort(s.Sinks)
+		for _, st := range t.storesIn([]SubtopologyID{s.ID}) {
+			s.Stores = append(s.Stores, st.def.Name())
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// IsInternal says that a topic, by its undecorated name, is a repartition topic.
+func (t *Topology) IsInternal(topic string) bool { return t.internal[topic] != nil }
+
+// Hash tells topologies apart that cannot share tasks: members of a group whose hashes differ must not exchange work. It covers what Describe prints, the
+// partitions asked for and the changelogs.
+func (t *Topology) Hash() uint64 {
+	h := sha256.New()
+	io.WriteString(h, t.Describe())
+	for _, topic := range t.InternalTopics("") {
+		fmt.Fprintf(h, "%s %d\n", topic.Name, topic.Partitions)
+		for _, k := range slices.Sorted(maps.Keys(topic.Config)) {
+			fmt.Fprintf(h, " %s=%s\n", k, topic.Config[k])
+		}
+	}
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
 // groups are the sub-topologies: nodes that are joined by edges or by a common store, in order of their first node.
 func (t *Topology) groups() [][]*node {
 	parent := make([]int, len(t.nodes))
@@ -67,9 +128,17 @@ func (t *Topology) groups() [][]*node {
 			union(n, p)
 		}
 	}
-	for _, s := range t.stores {
-		for _, n := range s.nodes {
-			union(n, s.nodes[0])
+	users := map[string]*node{}
+	for _, n := range t.nodes {
+		for _, name := range n.stores {
+			if s := t.store(name); s == nil || s.global && !n.global {
+				continue // a mistake that Err tells
+			}
+			if first, ok := users[name]; ok {
+				union(n, first)
+			} else {
+				users[name] = n
+			}
 		}
 	}
 	byRoot := map[int]int{}

@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -78,10 +77,9 @@ type node struct {
 	start func(in *Instance, children []any) (any, error)
 }
 
-// store is a store's definition and the nodes that use it.
+// store is a store's definition. The nodes that use it name it; it may be added after them.
 type store struct {
 	def    state.AnyDefinition
-	nodes  []*node
 	global bool
 	// changelog is the source topic that serves as changelog instead of one of its own, or "".
 	changelog string
@@ -127,14 +125,15 @@ func (t *Topology) add(n *node, parents []*node) *node {
 		t.fail("two nodes are called %q: give one another name", n.name)
 	}
 	n.index = len(t.nodes)
-	n.parents = parents
 	t.nodes = append(t.nodes, n)
 	t.byName[n.name] = n
 	for _, p := range parents {
+		if p.index >= len(t.nodes) || t.nodes[p.index] != p {
+			t.fail("node %s is behind node %s, which belongs to another topology", n.name, p.name)
+			continue
+		}
+		n.parents = append(n.parents, p)
 		p.children = append(p.children, n)
-	}
-	for _, s := range n.stores {
-		t.connect(n, s)
 	}
 	return n
 }
@@ -286,15 +285,6 @@ func (t *Topology) store(name string) *store {
 	return nil
 }
 
-// connect makes n a user of the store. A store may be added after the node that names it: Err checks.
-func (t *Topology) connect(n *node, name string) {
-	if s := t.store(name); s != nil {
-		s.nodes = append(s.nodes, n)
-		return
-	}
-	t.fail("node %s uses store %q, which does not exist: add it before the node", n.name, name)
-}
-
 // GlobalSpec describes a global store: every instance holds all partitions of its topic.
 type GlobalSpec[K, V any] struct {
 	SourceName, ProcessorName string
@@ -336,6 +326,3 @@ func (t *Topology) AddGlobalStore[S, K, V any](g GlobalSpec[K, V], d state.Defin
 
 // StoreName is the name of a referenced store.
 func StoreName(s AnyStore) string { return s.store() }
-
-// Err is all mistakes that were made while the topology was built, nil if there were none.
-func (t *Topology) Err() error { return errors.Join(t.errs...) }
