@@ -120,7 +120,7 @@ func (t *Task) Start(ctx context.Context, committed map[TopicPartition]Committed
 		}
 		q := newQueue(tp, head)
 		if c, ok := committed[tp]; ok {
-			q.next, q.committed = c.Offset, c.Offset
+			q.next, q.committed = max(c.Offset, -1), max(c.Offset, -1)
 			q.partitionTime = times[tp]
 			t.streamTime = max(t.streamTime, q.partitionTime)
 		}
