@@ -118,6 +118,12 @@ func (d *DB) checkFormat(dir string) error {
 	return nil
 }
 
+// Pebble returns the database itself, for the commit log, which keeps its manifests under [TableManifest].
+func (d *DB) Pebble() *pebble.DB { return d.p }
+
+// Failed returns the error that the database has failed with for good, nil if it works.
+func (d *DB) Failed() error { return d.l.failed() }
+
 // Close flushes and closes the database.
 func (d *DB) Close() error {
 	if d.l.failed() != nil {
@@ -266,12 +272,26 @@ func (l *logger) Fatalf(format string, args ...any) {
 			l.onFail(err)
 		}
 	}
-	// A failed commit is reported in the goroutine that called Commit, which turns the panic into an error. All other
-	// fatal errors come from Pebble's own goroutines, where a panic would end the process.
-	if strings.Contains(format, "fatal commit error") {
+	// Commit turns the panic into an error. In every other goroutine a panic would end the process.
+	if insideCommit() {
 		panic(fatalCommit{err})
 	}
 	runtime.Goexit()
+}
+
+// insideCommit reports whether DB.Commit is among the callers.
+func insideCommit() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "metadb.(*DB).Commit") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 func (l *logger) failed() error {

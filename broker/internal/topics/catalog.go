@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/millrace-go/millrace/broker/internal/commitlog"
 	"github.com/millrace-go/millrace/broker/internal/metadb"
 )
 
@@ -40,7 +41,7 @@ type Topic struct {
 	// Configs are the configs set on this topic, without defaults.
 	Configs map[string]string
 	// Settings are what the configs come to, defaults included.
-	Settings Settings
+	Settings commitlog.PartitionConfig
 }
 
 // Internal reports whether the topic is one of Kafka's own, hidden from pattern subscriptions.
@@ -74,9 +75,16 @@ type Limits struct {
 	Topics, Partitions, PartitionsPerTopic int
 }
 
+// Logs makes room for a topic's records. Create is called before the topic, or its new partitions, become visible;
+// partitions that exist already are left alone.
+type Logs interface {
+	Create(topic [16]byte, partitions []int32, cfg commitlog.PartitionConfig) error
+}
+
 // Catalog holds the topics. Its methods may be called from any goroutine.
 type Catalog struct {
 	db     *metadb.DB
+	logs   Logs
 	limits Limits
 	static map[string]string // broker configs from the program or the properties file
 
@@ -85,8 +93,8 @@ type Catalog struct {
 }
 
 // Open reads the catalogue. static holds broker configs by their Kafka names, which give topics their defaults.
-func Open(db *metadb.DB, static map[string]string, limits Limits) (*Catalog, error) {
-	c := &Catalog{db: db, limits: limits, static: static}
+func Open(db *metadb.DB, logs Logs, static map[string]string, limits Limits) (*Catalog, error) {
+	c := &Catalog{db: db, logs: logs, limits: limits, static: static}
 	broker := map[string]string{}
 	err := db.Scan(metadb.Key(metadb.TableBrokerConf), func(k, v []byte) error {
 		broker[string(k[1:])] = string(v)
@@ -136,12 +144,29 @@ func (c *Catalog) publish(all []*Topic, broker map[string]string) {
 	slices.SortFunc(all, func(a, b *Topic) int { return cmp.Compare(a.Name, b.Name) })
 	for i, t := range all {
 		n := *t
-		n.Settings = settings(func(name string) string { v, _ := c.value(s, &n, name); return v })
+		n.Settings = c.settings(s, &n)
 		all[i] = &n
 		s.byName[n.Name], s.byID[n.ID] = &n, &n
 		s.total += int(n.Partitions)
 	}
 	c.snap.Store(s)
+}
+
+func (c *Catalog) settings(s *Snapshot, t *Topic) commitlog.PartitionConfig {
+	return settings(func(name string) string { v, _ := c.value(s, t, name); return v })
+}
+
+// makeLogs creates the partitions from first to t.Partitions-1. Should the change not be committed after all, the
+// store's owner removes at the next start what belongs to no topic.
+func (c *Catalog) makeLogs(s *Snapshot, t *Topic, first int32) error {
+	var ps []int32
+	for p := first; p < t.Partitions; p++ {
+		ps = append(ps, p)
+	}
+	if err := c.logs.Create(t.ID, ps, c.settings(s, t)); err != nil {
+		return fmt.Errorf("%w: create the partitions of %s: %w", ErrPersistence, t.Name, err)
+	}
+	return nil
 }
 
 // Spec is a topic to be created.
@@ -184,6 +209,9 @@ func (c *Catalog) Create(spec Spec, dryRun bool) (*Topic, error) {
 	}
 	if dryRun {
 		return t, nil
+	}
+	if err := c.makeLogs(s, t, 0); err != nil {
+		return nil, err
 	}
 	var b metadb.Batch
 	if err := setRow(&b, t); err != nil {
@@ -273,6 +301,9 @@ func (c *Catalog) Grow(name string, total int32, dryRun bool) (*Topic, error) {
 	}
 	n := *t
 	n.Partitions = total
+	if err := c.makeLogs(s, &n, t.Partitions); err != nil {
+		return nil, err
+	}
 	return c.replace(s, &n)
 }
 

@@ -1,58 +1,45 @@
 package topics
 
 import (
+	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/millrace-go/millrace/broker/internal/commitlog"
 )
 
-// Settings are the effective configs of a topic that the broker acts on.
-type Settings struct {
-	Delete, Compact    bool
-	RetentionTime      time.Duration // negative: no limit
-	RetentionBytes     int64         // negative: no limit
-	SegmentBytes       int64
-	SegmentTime        time.Duration
-	MaxBatchBytes      int
-	LogAppendTime      bool
-	TimestampBeforeMax time.Duration
-	TimestampAfterMax  time.Duration
-	DeleteRetention    time.Duration
-	MinCompactionLag   time.Duration
-	MaxCompactionLag   time.Duration
-	MinDirtyRatio      float64
-}
+var compressions = []string{"uncompressed", "gzip", "snappy", "lz4", "zstd"}
 
 // settings reads validated values; value must have one for every topic config.
-func settings(value func(name string) string) Settings {
+func settings(value func(name string) string) commitlog.PartitionConfig {
+	text := func(name string) string { return strings.TrimSpace(value(name)) }
 	num := func(name string) int64 {
-		n, _ := strconv.ParseInt(strings.TrimSpace(value(name)), 10, 64) // validated when it was set
+		n, _ := strconv.ParseInt(text(name), 10, 64) // validated when it was set
 		return n
 	}
-	dirty, _ := strconv.ParseFloat(strings.TrimSpace(value("min.cleanable.dirty.ratio")), 64) // as above
-	s := Settings{
-		RetentionTime:      millis(num("retention.ms")),
-		RetentionBytes:     num("retention.bytes"),
-		SegmentBytes:       num("segment.bytes"),
-		SegmentTime:        millis(num("segment.ms")),
-		MaxBatchBytes:      int(num("max.message.bytes")),
-		LogAppendTime:      strings.TrimSpace(value("message.timestamp.type")) == "LogAppendTime",
-		TimestampBeforeMax: millis(num("message.timestamp.before.max.ms")),
-		TimestampAfterMax:  millis(num("message.timestamp.after.max.ms")),
-		DeleteRetention:    millis(num("delete.retention.ms")),
-		MinCompactionLag:   millis(num("min.compaction.lag.ms")),
-		MaxCompactionLag:   millis(num("max.compaction.lag.ms")),
-		MinDirtyRatio:      dirty,
+	dirty, _ := strconv.ParseFloat(text("min.cleanable.dirty.ratio"), 64) // as above
+	s := commitlog.PartitionConfig{
+		SegmentBytes:           num("segment.bytes"),
+		SegmentMs:              num("segment.ms"),
+		RetentionMs:            num("retention.ms"),
+		RetentionBytes:         num("retention.bytes"),
+		MinCompactionLagMs:     num("min.compaction.lag.ms"),
+		MaxCompactionLagMs:     num("max.compaction.lag.ms"),
+		DeleteRetentionMs:      num("delete.retention.ms"),
+		MinCleanableDirtyRatio: dirty,
+		LogAppendTime:          text("message.timestamp.type") == "LogAppendTime",
+		MaxMessageBytes:        int32(num("max.message.bytes")),
+		Compression:            commitlog.CompressionProducer,
+		IndexIntervalBytes:     int32(num("index.interval.bytes")),
+		TimestampBeforeMaxMs:   num("message.timestamp.before.max.ms"),
+		TimestampAfterMaxMs:    num("message.timestamp.after.max.ms"),
+	}
+	if i := slices.Index(compressions, text("compression.type")); i >= 0 {
+		s.Compression = commitlog.Compression(i)
 	}
 	for _, p := range SplitList(value("cleanup.policy")) {
-		s.Delete = s.Delete || p == "delete"
-		s.Compact = s.Compact || p == "compact"
+		s.CleanupDelete = s.CleanupDelete || p == "delete"
+		s.CleanupCompact = s.CleanupCompact || p == "compact"
 	}
 	return s
-}
-
-// millis converts milliseconds, saturating: Kafka writes "for ever" as the largest 64-bit number.
-func millis(ms int64) time.Duration {
-	const limit = int64(1<<63-1) / int64(time.Millisecond)
-	return time.Duration(min(max(ms, -1), limit)) * time.Millisecond
 }

@@ -162,7 +162,7 @@ func (t *Txn) bump(nextPID int64) {
 // check says whether a request of (pid, epoch) may go on.
 func (t *Txn) check(pid int64, epoch int16) Code {
 	switch {
-	case pid != t.ProducerID:
+	case pid != t.ProducerID || t.Epoch == none:
 		return kerr.InvalidProducerIDMapping.Code
 	case epoch != t.Epoch:
 		return kerr.ProducerFenced.Code
@@ -248,7 +248,7 @@ func (t *Txn) End(now time.Time, pid int64, epoch int16, commit, v2 bool, nextPI
 		pid == t.PrevProducerID && pid != t.ProducerID && epoch >= lastEpoch-1)
 	switch {
 	case retry:
-	case pid != t.ProducerID:
+	case pid != t.ProducerID || t.Epoch == none:
 		return Answer, kerr.InvalidProducerIDMapping.Code
 	case epoch != t.Epoch:
 		return Answer, kerr.ProducerFenced.Code
@@ -343,6 +343,16 @@ func (t *Txn) Reopen(now time.Time, p Partition, epoch int16) bool {
 	}
 	t.AddPartition(now, p)
 	return true
+}
+
+// ReopenOffsets registers that staged offsets of this producer were found at start.
+func (t *Txn) ReopenOffsets(now time.Time) {
+	switch t.State {
+	case PrepareCommit, PrepareAbort:
+	default:
+		t.begin(now)
+	}
+	t.Groups[""] = struct{}{}
 }
 
 // Expired reports whether nothing has happened for so long that the id can be forgotten.

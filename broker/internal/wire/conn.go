@@ -70,6 +70,9 @@ func (c *Conn) loopback() bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+// Abort closes the connection at once: there is no answer to a request that was accepted.
+func (c *Conn) Abort() { c.close() }
+
 func (c *Conn) close() {
 	c.once.Do(func() {
 		c.cancel()
@@ -187,7 +190,7 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	default:
 		return a, false, fmt.Errorf("%w: api key %d version %d is not served (client %q)", ErrFrame, h.key, h.version, h.clientID)
 	}
-	a.resp, err = c.s.h.Handle(c.ctx, req)
+	a.resp, err = c.s.h.Handle(req)
 	if errors.Is(err, ErrCloseAfter) {
 		a.last, err = true, nil
 	}

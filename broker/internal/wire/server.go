@@ -67,7 +67,7 @@ type Listener struct {
 type Handler interface {
 	// Check says whether a request of this key and version can be decoded and handled.
 	Check(c *Conn, key, version int16) Verdict
-	Handle(ctx context.Context, r *Request) (kmsg.Response, error)
+	Handle(r *Request) (kmsg.Response, error)
 }
 
 // Verdict is the answer of Handler.Check.
@@ -95,6 +95,9 @@ type Request struct {
 // Later makes the answer the result of f, which the connection's writer calls when all earlier answers are written.
 // The context ends when the connection or the server does; f must return soon after. A nil result is no answer.
 func (r *Request) Later(f func(context.Context) kmsg.Response) { r.later = f }
+
+// Context ends when the connection or the server does.
+func (r *Request) Context() context.Context { return r.Conn.ctx }
 
 // Retain keeps the frame's memory from being used again, for a handler that keeps slices of the request.
 func (r *Request) Retain() { r.retain = true }

@@ -1,0 +1,161 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/millrace-go/millrace/broker/internal/api"
+	"github.com/millrace-go/millrace/broker/internal/group"
+	"github.com/millrace-go/millrace/broker/internal/topics"
+	"github.com/millrace-go/millrace/broker/internal/wire"
+)
+
+// ErrLocked is wrapped by the error of Start when another broker has the directory open.
+var ErrLocked = errors.New("the directory is in use by another broker")
+
+// Broker is a running broker. Its methods may be called from any goroutine.
+type Broker struct {
+	cfg    Config
+	node   *api.Node
+	server *wire.Server
+	lock   io.Closer
+
+	addr      string
+	advertise string
+	inProcess *wire.Listener
+	serving   sync.WaitGroup
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start opens the data, recovers what an earlier run left, and serves. The broker runs until Close.
+func Start(cfg Config) (*Broker, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{cfg: cfg, inProcess: &wire.Listener{Name: "IN_PROCESS", Host: inProcessHost, Port: inProcessPort, Encrypted: true, Trusted: true}}
+	if err := b.lockDir(); err != nil {
+		return nil, err
+	}
+	var l net.Listener
+	if cfg.Listen != "" {
+		// Before the recovery: an address that is taken should not cost its time.
+		if l, err = net.Listen("tcp", cfg.Listen); err != nil {
+			return nil, errors.Join(fmt.Errorf("listen on %s: %w", cfg.Listen, err), b.lock.Close())
+		}
+	}
+	b.node, err = api.Open(nodeConfig(cfg))
+	if err != nil {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
+		return nil, errors.Join(fmt.Errorf("open broker in %s: %w", cfg.Dir, err), b.lock.Close())
+	}
+	b.server = wire.NewServer(api.NewDispatcher(b.node), wireLimits(cfg.Limits), cfg.Logger)
+	if l != nil {
+		b.listen(l)
+	}
+	cfg.Logger.Info("broker started", "dir", cfg.Dir, "address", b.addr, "cluster", b.node.ClusterID(), "sync", cfg.Sync.String())
+	return b, nil
+}
+
+func (b *Broker) lockDir() error {
+	if err := b.cfg.FS.MkdirAll(b.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("create broker directory %s: %w", b.cfg.Dir, err)
+	}
+	lock, err := b.cfg.FS.Lock(b.cfg.FS.PathJoin(b.cfg.Dir, "lock"))
+	if err != nil {
+		return fmt.Errorf("%w: %s (stop the other one, or give this one its own Dir): %w", ErrLocked, b.cfg.Dir, err)
+	}
+	b.lock = lock
+	return nil
+}
+
+func (b *Broker) listen(l net.Listener) {
+	b.addr = l.Addr().String()
+	b.advertise = b.addr
+	if b.cfg.Advertised != "" {
+		b.advertise = b.cfg.Advertised
+	}
+	host, port, _ := splitHostPort(b.advertise) // checked with the config, or made by the net package
+	info := &wire.Listener{Name: "PLAINTEXT", Host: host, Port: port}
+	b.serving.Go(func() {
+		if err := b.server.Serve(l, info); err != nil {
+			b.cfg.Logger.Error("the listener failed", "address", b.addr, "err", err)
+		}
+	})
+}
+
+// Addr returns the address of the TCP listener, "host:port", empty if there is none.
+func (b *Broker) Addr() string { return b.addr }
+
+// Seeds returns what a client is given as its bootstrap servers: the advertised address, or a name that only Dialer
+// understands if there is no listener.
+func (b *Broker) Seeds() []string {
+	if b.advertise != "" {
+		return []string{b.advertise}
+	}
+	return []string{net.JoinHostPort(inProcessHost, strconv.Itoa(inProcessPort))}
+}
+
+// ClusterID returns the id of the data, made when the directory was created.
+func (b *Broker) ClusterID() string { return b.node.ClusterID() }
+
+// Dialer returns a function that connects to this broker within the process, whatever address it is given. It suits
+// kgo.Dialer.
+func (b *Broker) Dialer() func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		client, server := pipe()
+		b.server.ServeConn(server, b.inProcess)
+		return client, nil
+	}
+}
+
+// Close stops the broker: it closes the connections, syncs and closes the data and gives up the directory. It is safe
+// to call more than once.
+func (b *Broker) Close() error {
+	b.closeOnce.Do(func() {
+		b.server.Close()
+		b.serving.Wait()
+		b.closeErr = errors.Join(b.node.Close(), b.lock.Close())
+		b.cfg.Logger.Info("broker closed", "dir", b.cfg.Dir)
+	})
+	return b.closeErr
+}
+
+func nodeConfig(c Config) api.Config {
+	return api.Config{
+		FS: c.FS, Dir: c.Dir, Sync: c.Sync.commitlog(), Now: c.Now, Logger: c.Logger,
+		NumPartitions: c.NumPartitions, AutoCreateTopics: c.AutoCreateTopics, Configs: c.Configs,
+		TopicLimits: topics.Limits{Topics: c.Limits.Topics, Partitions: c.Limits.Partitions, PartitionsPerTopic: c.Limits.PartitionsPerTopic},
+		TxnLimits: api.TxnLimits{
+			IDs: c.Limits.TransactionalIDs, MaxTimeout: c.Limits.TransactionMaxTimeout, Expiry: c.Limits.TransactionalIDExpiry,
+		},
+		Group: group.Config{
+			MinSessionTimeout: c.Groups.MinSessionTimeout, MaxSessionTimeout: c.Groups.MaxSessionTimeout,
+			InitialRebalanceDelay: c.Groups.InitialRebalanceDelay, MaxGroups: c.Groups.MaxGroups, MaxMembers: c.Groups.MaxMembers,
+			OffsetRetention: c.Groups.OffsetRetention, Log: c.Logger,
+		},
+		MaintainEvery: c.MaintainEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
+	}
+}
+
+func wireLimits(l Limits) wire.Limits {
+	return wire.Limits{
+		FrameBytes: l.FrameBytes, FrameBytesPreAuth: l.FrameBytesPreAuth, InFlightBytes: l.InFlightBytes,
+		Connections: l.Connections, ConnectionsPerIP: l.ConnectionsPerIP, ConnectionsPerSec: l.ConnectionsPerSec,
+		RequestsPerConn: l.RequestsPerConn, AuthTimeout: l.AuthTimeout, IdleTimeout: l.IdleTimeout,
+		FrameTimeout: l.FrameTimeout, WriteTimeout: 30 * time.Second,
+	}
+}

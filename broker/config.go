@@ -1,0 +1,246 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/millrace-go/millrace/broker/internal/commitlog"
+	"github.com/millrace-go/millrace/broker/internal/topics"
+)
+
+// Sync says when what is written reaches the disk, and so what a loss of power can take. The end of the process, by
+// whatever signal, never takes anything that was acknowledged.
+type Sync int
+
+const (
+	// SyncNever leaves it to the operating system, as Kafka does.
+	SyncNever Sync = iota
+	// SyncInterval syncs every [Config.SyncEvery].
+	SyncInterval
+	// SyncAlways acknowledges after the sync. Records that are not synced are not shown to readers.
+	SyncAlways
+)
+
+// String returns never, interval or always.
+func (s Sync) String() string {
+	switch s {
+	case SyncNever:
+		return "never"
+	case SyncInterval:
+		return "interval"
+	case SyncAlways:
+		return "always"
+	}
+	return fmt.Sprintf("Sync(%d)", int(s))
+}
+
+// Config configures a broker. The zero value is a broker in memory that only this process can reach.
+type Config struct {
+	// Dir holds the data and is created if need be. Empty means in memory: the data ends with the broker.
+	Dir string
+	// Listen is the TCP address to listen on, such as "127.0.0.1:9092"; port 0 takes any free one. Empty means no TCP.
+	// An address other than loopback is refused unless Insecure is set.
+	Listen string
+	// Advertised is the address that clients are told to connect to, "host:port"; the default is the listener's own.
+	Advertised string
+	// Insecure allows a Listen address that other machines can reach, although nothing is encrypted and nobody
+	// authenticates.
+	Insecure bool
+
+	// Sync says when data reaches the disk, SyncEvery how often under SyncInterval (default 1 s).
+	Sync      Sync
+	SyncEvery time.Duration
+
+	// AutoCreateTopics creates a topic when a client asks for one that is not there.
+	AutoCreateTopics bool
+	// NumPartitions is how many partitions a topic has if its creator does not say. Default 1.
+	NumPartitions int32
+	// Configs are further broker configurations by their Kafka names, such as "log.retention.ms": the defaults of topics.
+	Configs map[string]string
+
+	// Logger receives what an operator should know. Default: nothing is logged.
+	Logger *slog.Logger
+	// FS is the file system, for tests that inject faults. Default: the operating system's, or memory if Dir is empty.
+	FS vfs.FS
+	// Now is the wall clock, for tests. Default: time.Now.
+	Now func() time.Time
+
+	// Limits bound what clients can make the broker hold. Zero fields take their defaults.
+	Limits Limits
+	// Groups times the group coordinator. Zero fields take their defaults.
+	Groups Groups
+	// MaintainEvery is the interval of retention and compaction. Default 15 s.
+	MaintainEvery time.Duration
+}
+
+// Limits bound what clients can make the broker hold. A zero field takes the default.
+type Limits struct {
+	FrameBytes        int           // longest request, 100 MiB
+	FrameBytesPreAuth int           // longest request of a client that has yet to authenticate, 64 KiB
+	InFlightBytes     int64         // requests being read or handled, 128 MiB; beyond it the broker stops reading
+	FetchBytes        int           // records in one response, 55 MiB
+	Connections       int           // 1,000
+	ConnectionsPerIP  int           // 100; not for loopback
+	ConnectionsPerSec float64       // 50; not for loopback
+	RequestsPerConn   int           // read and not yet answered, 16
+	AuthTimeout       time.Duration // for the handshake, 10 s
+	IdleTimeout       time.Duration // without a request, 10 min
+	FrameTimeout      time.Duration // from a request's first byte to its last, 30 s
+
+	Topics             int // 1,000
+	Partitions         int // 10,000
+	PartitionsPerTopic int // 1,000
+
+	TransactionalIDs      int           // 10,000
+	TransactionMaxTimeout time.Duration // 15 min
+	TransactionalIDExpiry time.Duration // 7 days
+}
+
+// Groups times the group coordinator. A zero field takes the default.
+type Groups struct {
+	MinSessionTimeout     time.Duration // 6 s
+	MaxSessionTimeout     time.Duration // 30 min
+	InitialRebalanceDelay time.Duration // 0: a group of one process should not wait for others
+	MaxGroups             int           // 1,000
+	MaxMembers            int           // of one group, 1,000
+	OffsetRetention       time.Duration // of a group without members, 7 days; negative keeps offsets for ever
+}
+
+// inProcessHost is the host name that clients of the in-process dialer see. The dialer takes any address.
+const (
+	inProcessHost = "in-process"
+	inProcessPort = 9092
+)
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// withDefaults checks c and fills in what it leaves open.
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	setDefault(&c.NumPartitions, 1)
+	setDefault(&c.SyncEvery, time.Second)
+	setDefault(&c.MaintainEvery, 15*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.FS == nil {
+		c.FS = vfs.Default
+		if c.Dir == "" {
+			c.FS = vfs.NewMem()
+		}
+	}
+	setDefault(&c.Dir, "broker")
+	l := &c.Limits
+	setDefault(&l.FrameBytes, 100<<20)
+	setDefault(&l.FrameBytesPreAuth, 64<<10)
+	setDefault(&l.InFlightBytes, 128<<20)
+	setDefault(&l.FetchBytes, 55<<20)
+	setDefault(&l.Connections, 1000)
+	setDefault(&l.ConnectionsPerIP, 100)
+	setDefault(&l.ConnectionsPerSec, 50)
+	setDefault(&l.RequestsPerConn, 16)
+	setDefault(&l.AuthTimeout, 10*time.Second)
+	setDefault(&l.IdleTimeout, 10*time.Minute)
+	setDefault(&l.FrameTimeout, 30*time.Second)
+	setDefault(&l.Topics, 1000)
+	setDefault(&l.Partitions, 10000)
+	setDefault(&l.PartitionsPerTopic, 1000)
+	setDefault(&l.TransactionalIDs, 10000)
+	setDefault(&l.TransactionMaxTimeout, 15*time.Minute)
+	setDefault(&l.TransactionalIDExpiry, 7*24*time.Hour)
+	if c.NumPartitions < 1 || int(c.NumPartitions) > l.PartitionsPerTopic {
+		errs = append(errs, fmt.Errorf("NumPartitions is %d, want 1 to %d", c.NumPartitions, l.PartitionsPerTopic))
+	}
+	if c.Sync < SyncNever || c.Sync > SyncAlways {
+		errs = append(errs, fmt.Errorf("Sync is %d, want SyncNever, SyncInterval or SyncAlways", int(c.Sync)))
+	}
+	for _, err := range []error{
+		atLeast("Limits.FrameBytes", l.FrameBytes, 1024), atLeast("Limits.FrameBytesPreAuth", l.FrameBytesPreAuth, 1024),
+		atLeast("Limits.InFlightBytes", l.InFlightBytes, 1024), atLeast("Limits.FetchBytes", l.FetchBytes, 1),
+		atLeast("Limits.Connections", l.Connections, 1), atLeast("Limits.ConnectionsPerIP", l.ConnectionsPerIP, 1),
+		atLeast("Limits.ConnectionsPerSec", l.ConnectionsPerSec, 0), atLeast("Limits.RequestsPerConn", l.RequestsPerConn, 1),
+		atLeast("SyncEvery", c.SyncEvery, time.Millisecond), atLeast("MaintainEvery", c.MaintainEvery, time.Millisecond),
+	} {
+		errs = append(errs, err)
+	}
+	errs = append(errs, c.checkListen(), checkConfigs(c.Configs))
+	c.Configs = maps.Clone(c.Configs)
+	if err := errors.Join(errs...); err != nil {
+		return c, fmt.Errorf("broker config: %w", err)
+	}
+	return c, nil
+}
+
+func atLeast[T int | int64 | float64 | time.Duration](name string, v, low T) error {
+	if v < low {
+		return fmt.Errorf("%s is %v, want at least %v", name, v, low)
+	}
+	return nil
+}
+
+// checkListen refuses to serve other machines by accident.
+func (c Config) checkListen() error {
+	if c.Advertised != "" {
+		if _, _, err := splitHostPort(c.Advertised); err != nil {
+			return fmt.Errorf("Advertised %q: %w", c.Advertised, err)
+		}
+	}
+	if c.Listen == "" {
+		return nil
+	}
+	host, _, err := splitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("Listen %q: %w", c.Listen, err)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || c.Insecure {
+		return nil
+	}
+	return fmt.Errorf("Listen %q can be reached by other machines, and nothing protects the broker: listen on 127.0.0.1, or set Insecure", c.Listen)
+}
+
+func splitHostPort(addr string) (string, int32, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("port %q is not a number from 0 to 65535", port)
+	}
+	return host, int32(n), nil
+}
+
+// checkConfigs checks the configurations that give topics their defaults. Others are only shown by DescribeConfigs.
+func checkConfigs(configs map[string]string) error {
+	var errs []error
+	for name, v := range configs {
+		_, err := topics.CheckBroker(name, v)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (s Sync) commitlog() commitlog.Sync {
+	switch s {
+	case SyncInterval:
+		return commitlog.SyncInterval
+	case SyncAlways:
+		return commitlog.SyncAlways
+	}
+	return commitlog.SyncNone
+}

@@ -1,0 +1,230 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace-go/millrace/broker/internal/commitlog"
+	"github.com/millrace-go/millrace/broker/internal/wire"
+)
+
+// maxFetchWait bounds a long poll, so that a client cannot hold on to its place for ever.
+const maxFetchWait = 5 * time.Minute
+
+func fetch(n *Node, r *wire.Request, req *kmsg.FetchRequest) (kmsg.Response, error) {
+	f := newFetcher(n, r, req)
+	if f.resp.ErrorCode != 0 {
+		return f.resp, nil
+	}
+	f.read()
+	if f.ready() {
+		return f, nil
+	}
+	deadline := time.Now().Add(min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
+	r.Later(func(ctx context.Context) kmsg.Response {
+		f.poll(ctx, deadline)
+		return f
+	})
+	return nil, nil
+}
+
+// fetcher is one fetch request on its way. It is its own response, so that it can give back its buffers when it has
+// been written.
+type fetcher struct {
+	*kmsg.FetchResponse
+
+	n    *Node
+	req  *kmsg.FetchRequest
+	resp *kmsg.FetchResponse
+	iso  commitlog.Isolation
+
+	parts   []fetchPart
+	failed  bool // some partition has an error, which the client should hear about now
+	bytes   int
+	buffers []*[]byte
+}
+
+// fetchPart is one partition that can be read.
+type fetchPart struct {
+	p    *commitlog.Partition
+	req  *kmsg.FetchRequestTopicPartition
+	resp *kmsg.FetchResponseTopicPartition
+}
+
+func newFetcher(n *Node, r *wire.Request, req *kmsg.FetchRequest) *fetcher {
+	resp := kmsg.NewPtrFetchResponse()
+	f := &fetcher{FetchResponse: resp, n: n, req: req, resp: resp}
+	if req.IsolationLevel == 1 {
+		f.iso = commitlog.ReadCommitted
+	}
+	switch {
+	case req.ReplicaID >= 0 || req.ReplicaState.ID >= 0:
+		// A replica could read past the high watermark; there are none (CVE-2018-1288).
+		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
+		return f
+	case req.SessionEpoch > 0 || req.SessionID != 0 && req.SessionEpoch == 0:
+		// There are no fetch sessions: every answer has session id 0, which tells the client to send full requests.
+		resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
+		return f
+	}
+	total := 0
+	for i := range req.Topics {
+		total += len(req.Topics[i].Partitions)
+	}
+	f.parts = make([]fetchPart, 0, total)
+	resp.Topics = make([]kmsg.FetchResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		rt, st := &req.Topics[i], &resp.Topics[i]
+		st.Topic, st.TopicID = rt.Topic, rt.TopicID
+		st.Partitions = make([]kmsg.FetchResponseTopicPartition, len(rt.Partitions))
+		t, code := n.topic(rt.Topic, rt.TopicID)
+		if code == 0 && !n.may(r, kmsg.ACLOperationRead, kmsg.ACLResourceTypeTopic, t.Name) {
+			code = kerr.TopicAuthorizationFailed.Code
+		}
+		for j := range rt.Partitions {
+			rp, sp := &rt.Partitions[j], &st.Partitions[j]
+			resetFetch(sp, rp.Partition)
+			if code != 0 {
+				f.fail(sp, code)
+				continue
+			}
+			p, code := n.partition(t, rp.Partition)
+			if code == 0 {
+				code = checkEpoch(p, rp.CurrentLeaderEpoch)
+			}
+			if code != 0 {
+				f.fail(sp, code)
+				continue
+			}
+			f.parts = append(f.parts, fetchPart{p, rp, sp})
+		}
+	}
+	return f
+}
+
+func resetFetch(sp *kmsg.FetchResponseTopicPartition, partition int32) {
+	sp.Default()
+	sp.Partition = partition
+	sp.HighWatermark, sp.LastStableOffset, sp.LogStartOffset, sp.PreferredReadReplica = -1, -1, -1, -1
+	sp.RecordBatches = []byte{} // librdkafka wants empty, not null
+}
+
+func (f *fetcher) fail(sp *kmsg.FetchResponseTopicPartition, code int16) {
+	sp.ErrorCode = code
+	f.failed = true
+}
+
+// ready reports whether the answer need not wait for more.
+func (f *fetcher) ready() bool {
+	return f.failed || f.bytes >= int(f.req.MinBytes) || f.req.MaxWaitMillis <= 0 || len(f.parts) == 0
+}
+
+// poll waits until the answer is ready or its time is up.
+func (f *fetcher) poll(ctx context.Context, deadline time.Time) {
+	w := commitlog.NewWaiter()
+	for _, p := range f.parts {
+		p.p.Watch(w)
+		defer p.p.Unwatch(w)
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for {
+		f.Release()
+		f.read()
+		if f.ready() {
+			return
+		}
+		select {
+		case <-w.C():
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// read reads every partition anew, in the order of the request. The first batch is returned whatever its size; after
+// that the limits hold (KIP-74).
+func (f *fetcher) read() {
+	f.bytes = 0
+	left := min(int(f.req.MaxBytes), f.n.cfg.FetchBytes)
+	for _, p := range f.parts {
+		resetFetch(p.resp, p.req.Partition)
+		if diverged(p, p.resp) {
+			f.failed = true
+			continue
+		}
+		buf := fetchBuffers.Get().(*[]byte)
+		res, err := p.p.Read(commitlog.ReadRequest{
+			Offset:      p.req.FetchOffset,
+			MaxBytes:    max(0, min(left, int(p.req.PartitionMaxBytes))),
+			MinOneBatch: f.bytes == 0,
+			Isolation:   f.iso,
+			Buffer:      *buf,
+		})
+		if cap(res.Buffer) > 0 {
+			*buf = res.Buffer
+		}
+		if len(res.Records) > 0 {
+			f.buffers = append(f.buffers, buf)
+		} else {
+			fetchBuffers.Put(buf)
+		}
+		if err != nil {
+			f.fail(p.resp, f.n.logCode(err))
+		}
+		if err != nil && commitlog.KindOf(err) != commitlog.KindOffsetOutOfRange {
+			continue
+		}
+		p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = res.HighWatermark, res.LastStableOffset, res.LogStartOffset
+		if err != nil {
+			continue
+		}
+		if len(res.Records) > 0 {
+			p.resp.RecordBatches = res.Records
+		}
+		if f.iso == commitlog.ReadCommitted {
+			p.resp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+			for _, a := range res.Aborted {
+				p.resp.AbortedTransactions = append(p.resp.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
+			}
+		}
+		f.bytes += len(res.Records)
+		left -= len(res.Records)
+	}
+}
+
+// diverged answers a client that tells which epoch it read last (KIP-595): if the log ended earlier in that epoch, the
+// client has records that the log has lost.
+func diverged(p fetchPart, sp *kmsg.FetchResponseTopicPartition) bool {
+	if p.req.LastFetchedEpoch < 0 {
+		return false
+	}
+	epoch, end, ok := p.p.EndOffsetForEpoch(p.req.LastFetchedEpoch)
+	if !ok || epoch == p.req.LastFetchedEpoch && end >= p.req.FetchOffset {
+		return false
+	}
+	sp.DivergingEpoch.Epoch, sp.DivergingEpoch.EndOffset = epoch, end
+	return true
+}
+
+// fetchBuffers holds the memory that records are read into.
+var fetchBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooledFetch is the largest buffer that is kept.
+const maxPooledFetch = 4 << 20
+
+// Release gives the buffers back. The records must not be used any more.
+func (f *fetcher) Release() {
+	for _, b := range f.buffers {
+		if cap(*b) <= maxPooledFetch {
+			fetchBuffers.Put(b)
+		}
+	}
+	f.buffers = f.buffers[:0]
+}
