@@ -2,97 +2,248 @@ package state
 
 import (
 	"errors"
-	"iter"
+	"fmt"
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/window"
 )
 
-// A Definition of a store: a name, a kind and options. S is the type a processor gets. It opens nothing: Open does, once per task.
+// A Definition of a store: a name, a kind and options. S is the type a processor gets. It opens nothing: a task does when it starts, once
+// for each of its stores.
 type Definition[S any] struct {
 	name string
-	opts []Option
-	make func(Env, options) (S, instance, error)
+	opts options
+	make func(Env, *options) (S, instance, error)
 }
 
 // Name is the store's name: its changelog topic is "<application id>-<name>-changelog".
 func (d Definition[S]) Name() string { return d.name }
 
 // Changelog implements AnyDefinition.
-func (d Definition[S]) Changelog() (map[string]string, bool) { return nil, false }
+func (d Definition[S]) Changelog() (map[string]string, bool) {
+	return d.ChangelogWith(nil, additionalRetention)
+}
+
+// ChangelogWith implements AnyDefinition.
+func (d Definition[S]) ChangelogWith(defaults map[string]string, additional time.Duration) (map[string]string, bool) {
+	if d.opts.unlogged {
+		return nil, false
+	}
+	return d.opts.topicConfig(defaults, additional), true
+}
 
 // Persistent implements AnyDefinition.
-func (d Definition[S]) Persistent() bool { return false }
+func (d Definition[S]) Persistent() bool { return d.opts.persistent() }
 
-func (d Definition[S]) open(e Env) (any, instance, error) { return nil, nil, errors.New("state: not open") }
+func (d Definition[S]) open(e Env) (any, instance, error) {
+	s, in, err := d.make(e, &d.opts)
+	if err != nil {
+		return nil, nil, storeError(d.name, err)
+	}
+	return s, in, nil
+}
+
+// kind is the kind of a store.
+type kind uint8
+
+const (
+	kindKeyValue kind = iota
+	kindWindow
+	kindSession
+	kindVersioned
+	kindCustom
+)
 
 // Option changes a store's definition.
 type Option func(*options)
 
-type options struct{}
+type options struct {
+	kind       kind
+	stamped    bool
+	inMemory   bool
+	unlogged   bool
+	cached     bool
+	duplicates bool
+	timeFirst  bool
+	headers    headersMode
+	max        int // entries of an LRU store; 0: any number
+	ttl        time.Duration
+	size       time.Duration // of a window
+	retention  time.Duration // of a window or session store, history of a versioned one
+	topic      map[string]string
+}
 
-func InMemory() Option                 { return func(*options) {} }
-func LRU(max int) Option               { return func(*options) {} }
-func WithoutLogging() Option           { return func(*options) {} }
-func WithCaching() Option              { return func(*options) {} }
-func TTL(d time.Duration) Option       { return func(*options) {} }
-func Retention(d time.Duration) Option { return func(*options) {} }
-func TopicConfig(k, v string) Option   { return func(*options) {} }
+func (o *options) persistent() bool {
+	return !o.inMemory && o.max == 0 && o.kind != kindCustom
+}
 
-// Duplicates makes a window store keep every value of a key and start, in order of putting (the stores of stream-stream joins).
-func Duplicates() Option { return func(*options) {} }
+func (o options) with(opts []Option) options {
+	for _, f := range opts {
+		f(&o)
+	}
+	return o
+}
+
+// InMemory keeps the store out of the DB: it is restored from its changelog whenever its task starts. Windows and sessions then follow the rule
+// of Kafka's in-memory stores for what is too old, which is exact to the millisecond, and are listed by time.
+func InMemory() Option { return func(o *options) { o.inMemory = true } }
+
+// LRU makes a key-value store hold at most that many entries, in memory. The entry that was used least recently is deleted first, in the
+// changelog as well.
+func LRU(max int) Option { return func(o *options) { o.max = max } }
+
+// WithoutLogging makes a store without a changelog: its content is lost with its instance.
+func WithoutLogging() Option { return func(o *options) { o.unlogged = true } }
+
+// WithCaching puts the thread's record cache before the store, if there is one: updates of a key are held back and go to the changelog and
+// downstream at a commit, the last one only. Versioned and time-first stores, and window stores with duplicates, are never cached.
+func WithCaching() Option { return func(o *options) { o.cached = true } }
+
+// TTL deletes an entry of a key-value store that long after its last write, by the times of the records (a timestamped value's own time), with a
+// tombstone in the changelog. An entry that old is never read. Beyond Kafka.
+func TTL(d time.Duration) Option { return func(o *options) { o.ttl = d } }
+
+// Retention says how long a window or session store keeps what is put.
+func Retention(d time.Duration) Option { return func(o *options) { o.retention = d } }
+
+// TopicConfig sets a configuration of the changelog topic.
+func TopicConfig(k, v string) Option {
+	return func(o *options) {
+		topic := map[string]string{k: v}
+		for k, v := range o.topic { // definitions are values: the map of another one stays as it is
+			if _, ok := topic[k]; !ok {
+				topic[k] = v
+			}
+		}
+		o.topic = topic
+	}
+}
+
+// Duplicates makes a window store keep every value of a key and start, in order of putting (the stores of stream-stream joins). Its changelog
+// records carry headers.
+func Duplicates() Option {
+	return func(o *options) { o.duplicates, o.headers = true, allHeaders }
+}
 
 // TimeFirst makes a window or session store of the DB cheap to scan by time over all keys, and moves its expiry as Kafka's stores of emit on
 // close do (KIP-825).
-func TimeFirst() Option { return func(*options) {} }
+func TimeFirst() Option { return func(o *options) { o.timeFirst = true } }
 
+// LogHeaders makes the store's changelog records carry the headers of the record that is being processed (Kafka does it for the
+// subscriptions of foreign-key joins).
+func LogHeaders() Option { return func(o *options) { o.headers = allHeaders } }
+
+// LogTombstoneHeaders is LogHeaders for deletes only (Kafka's session stores under dsl.store.format=HEADERS).
+func LogTombstoneHeaders() Option { return func(o *options) { o.headers = tombstoneHeaders } }
+
+// KeyValue defines a key-value store.
 func KeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], o ...Option) Definition[KeyValueStore[K, V]] {
-	return Definition[KeyValueStore[K, V]]{name: name, opts: o}
+	return Definition[KeyValueStore[K, V]]{name, options{}.with(o), func(e Env, o *options) (KeyValueStore[K, V], instance, error) {
+		return openKV(e, name, o, k, v)
+	}}
 }
+
+// TimestampedKeyValue defines a key-value store whose values carry the time of the record that wrote them, in the changelog as the record's time.
 func TimestampedKeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], o ...Option) Definition[KeyValueStore[K, Stamped[V]]] {
-	return Definition[KeyValueStore[K, Stamped[V]]]{name: name, opts: o}
+	return Definition[KeyValueStore[K, Stamped[V]]]{name, options{stamped: true}.with(o), func(e Env, o *options) (KeyValueStore[K, Stamped[V]], instance, error) {
+		return openKV(e, name, o, k, stamped(v))
+	}}
 }
+
+// Window defines a window store. Windows older than retention are gone.
 func Window[K, V any](name string, k serde.Serde[K], v serde.Serde[V], size, retention time.Duration, o ...Option) Definition[WindowStore[K, V]] {
-	return Definition[WindowStore[K, V]]{name: name, opts: o}
+	return Definition[WindowStore[K, V]]{name, windowOptions(size, retention).with(o), func(e Env, o *options) (WindowStore[K, V], instance, error) {
+		return openWindows(e, name, o, k, v)
+	}}
 }
+
+// TimestampedWindow is a Window store whose values carry their time. See [TimestampedKeyValue].
 func TimestampedWindow[K, V any](name string, k serde.Serde[K], v serde.Serde[V], size, retention time.Duration, o ...Option) Definition[WindowStore[K, Stamped[V]]] {
-	return Definition[WindowStore[K, Stamped[V]]]{name: name, opts: o}
+	opts := windowOptions(size, retention)
+	opts.stamped = true
+	return Definition[WindowStore[K, Stamped[V]]]{name, opts.with(o), func(e Env, o *options) (WindowStore[K, Stamped[V]], instance, error) {
+		return openWindows(e, name, o, k, stamped(v))
+	}}
 }
+
+func windowOptions(size, retention time.Duration) options {
+	return options{kind: kindWindow, size: size, retention: retention}
+}
+
+// Session defines a session store. Sessions that ended longer than retention ago are gone.
 func Session[K, V any](name string, k serde.Serde[K], v serde.Serde[V], retention time.Duration, o ...Option) Definition[SessionStore[K, V]] {
-	return Definition[SessionStore[K, V]]{name: name, opts: o}
-}
-func Versioned[K, V any](name string, k serde.Serde[K], v serde.Serde[V], history time.Duration, o ...Option) Definition[VersionedStore[K, V]] {
-	return Definition[VersionedStore[K, V]]{name: name, opts: o}
-}
-
-// CustomStore is a store whose structure is its user's: buffers, remote stores. It is restored from the beginning of its changelog.
-type CustomStore interface {
-	Flush() error // at a commit, before the producer is flushed: log what is held back
-	Restore([]Restored) error
-	Dump() iter.Seq[[]any] // for the test driver; may be nil
-	Close() error
+	return Definition[SessionStore[K, V]]{name, options{kind: kindSession, retention: retention}.with(o), func(e Env, o *options) (SessionStore[K, V], instance, error) {
+		return openSessions(e, name, o, k, v)
+	}}
 }
 
-// CustomContext is what a custom store gets when it is opened.
-type CustomContext struct {
-	Record    *RecordContext
-	Changelog Changelog // nil: not logged
+func stamped[V any](v serde.Serde[V]) serde.Serde[Stamped[V]] {
+	if v == nil {
+		return nil
+	}
+	return stampedSerde[V]{v}
 }
 
-// Custom defines a store of the user's own.
-func Custom[S CustomStore](name string, open func(CustomContext) (S, error), o ...Option) Definition[S] {
-	return Definition[S]{name: name, opts: o}
+// bind returns a store's serdes for its role: the key and the value of its changelog topic.
+func bind[K, V any](e *Env, name string, k serde.Serde[K], v serde.Serde[V]) (serde.Serde[K], serde.Serde[V], error) {
+	if k == nil || v == nil {
+		return nil, nil, errors.New("it has no serde for its key or value")
+	}
+	if e.Topic == nil {
+		return k, v, nil
+	}
+	topic := e.Topic(name)
+	k, err := serde.Bind(k, serde.Role{Topic: topic, Key: true})
+	if err != nil {
+		return nil, nil, fmt.Errorf("serde of the key: %w", err)
+	}
+	if v, err = serde.Bind(v, serde.Role{Topic: topic}); err != nil {
+		return nil, nil, fmt.Errorf("serde of the value: %w", err)
+	}
+	return k, v, nil
 }
 
-// The concrete types behind the store interfaces: what the DSL's nodes hold, so that no interface stands on the record path. A store that was
-// defined with TimestampedKeyValue is a *KV[K, Stamped[V]], and so on.
-type (
-	KV[K, V any]       struct{}
-	Windows[K, V any]  struct{}
-	Sessions[K, V any] struct{}
-	Versions[K, V any] struct{}
-)
+func (e *Env) logger(name string, o *options) logger {
+	l := logger{record: e.Record, stamped: o.stamped, headers: o.headers}
+	if !o.unlogged && e.Changelog != nil {
+		l.to = e.Changelog(name)
+	}
+	if l.record == nil {
+		l.record = &RecordContext{}
+	}
+	return l
+}
+
+func openKV[K, V any](e Env, name string, o *options, k serde.Serde[K], v serde.Serde[V]) (*KV[K, V], instance, error) {
+	k, v, err := bind(&e, name, k, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &KV[K, V]{keys: k, values: v}
+	s.rows = keyed{name: name, t: newTable(nil), log: e.logger(name, o)}
+	return s, &s.rows, nil
+}
+
+func openWindows[K, V any](e Env, name string, o *options, k serde.Serde[K], v serde.Serde[V]) (*Windows[K, V], instance, error) {
+	k, v, err := bind(&e, name, k, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &Windows[K, V]{keys: k, values: v, size: millis(o.size)}
+	s.rows.open(name, windowLayout, o, e)
+	return s, &s.rows, nil
+}
+
+func openSessions[K, V any](e Env, name string, o *options, k serde.Serde[K], v serde.Serde[V]) (*Sessions[K, V], instance, error) {
+	k, v, err := bind(&e, name, k, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &Sessions[K, V]{keys: k, values: v}
+	s.rows.open(name, sessionLayout, o, e)
+	return s, &s.rows, nil
+}
 
 // Flushed is what a record cache hands downstream for a key: the last value since the last flush, and if it was asked for, the value
 // before, from the store under the cache. The record context is that of the last update while the listener runs.
@@ -112,25 +263,4 @@ func (*Windows[K, V]) OnFlush(old bool, f func(k K, start Time, c Flushed[V]) er
 // OnFlush: as for KV, by session.
 func (*Sessions[K, V]) OnFlush(old bool, f func(k window.Windowed[K], c Flushed[V]) error) (cached bool) {
 	return false
-}
-
-// FetchStarts lists the windows of all keys whose start is in [from, to], by start, then key: what emit on close goes through.
-func (*Windows[K, V]) FetchStarts(from, to Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
-	return nil
-}
-
-// FetchDescending is Fetch by descending start.
-func (*Windows[K, V]) FetchDescending(k K, from, to Time) iter.Seq2[Entry[Time, V], error] {
-	return nil
-}
-
-// FindEnds lists the sessions of all keys whose end is in [from, to], by end, then key, then start.
-func (*Sessions[K, V]) FindEnds(from, to Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
-	return nil
-}
-
-// PutVersion puts a version; v == nil deletes. It tells until when the version is valid (false: it is the latest) and whether it was taken
-// (false: older than the history).
-func (*Versions[K, V]) PutVersion(k K, v *V, at Time) (until Time, bounded, taken bool, err error) {
-	return 0, false, false, nil
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"time"
 
 	"github.com/millrace-go/millrace/serde"
 )
@@ -46,6 +47,10 @@ type Env struct {
 	Record    *RecordContext // the task's, shared with its nodes
 	// Changelog is where a store's changes go; nil for the name of a store means not to log (a source topic is its changelog).
 	Changelog func(store string) Changelog
+	// Topic is the full name of a store's changelog topic, to which serdes are bound; nil: they are not bound.
+	Topic func(store string) string
+	// Dropped counts a row that a store refuses because it is too old; nil: nobody counts.
+	Dropped func(store, reason string)
 }
 
 // AnyDefinition is a Definition of any type.
@@ -53,6 +58,9 @@ type AnyDefinition interface {
 	Name() string
 	// Changelog is the configuration of the store's changelog topic by Kafka's names; false if the store is not logged.
 	Changelog() (map[string]string, bool)
+	// ChangelogWith is Changelog where the application has defaults for its topics, which stand between Kafka's defaults and the store's own
+	// configuration, and keeps changelogs of windows longer than their stores by another time than a day.
+	ChangelogWith(defaults map[string]string, additional time.Duration) (map[string]string, bool)
 	// Persistent says that the store outlives its process in the DB.
 	Persistent() bool
 	open(Env) (any, instance, error)
@@ -64,9 +72,7 @@ type instance interface {
 	flush() error
 	// restore applies changelog records, in order.
 	restore([]Restored) error
-	// apply adds what was written since the last call to a batch of the DB.
-	apply(*Batch) error
-	// dump lists the content as bytes: see Stores.Dump.
+	// dump lists the content as bytes: see Stores.Dump. nil: there is no listing.
 	dump() iter.Seq[[]any]
 	close() error
 }

@@ -1,0 +1,34 @@
+package state
+
+import "iter"
+
+// CustomStore is a store whose structure is its user's: buffers, remote stores. It is restored from the beginning of its changelog.
+type CustomStore interface {
+	Flush() error // at a commit, before the producer is flushed: log what is held back
+	Restore([]Restored) error
+	Dump() iter.Seq[[]any] // for the test driver; may be nil
+	Close() error
+}
+
+// CustomContext is what a custom store gets when it is opened.
+type CustomContext struct {
+	Record    *RecordContext
+	Changelog Changelog // nil: not logged
+}
+
+// Custom defines a store of the user's own.
+func Custom[S CustomStore](name string, open func(CustomContext) (S, error), o ...Option) Definition[S] {
+	return Definition[S]{name, options{kind: kindCustom}.with(o), func(e Env, o *options) (S, instance, error) {
+		l := e.logger(name, o)
+		s, err := open(CustomContext{Record: l.record, Changelog: l.to})
+		return s, custom{s}, err
+	}}
+}
+
+// custom makes a CustomStore an instance.
+type custom struct{ s CustomStore }
+
+func (c custom) flush() error                { return c.s.Flush() }
+func (c custom) restore(rs []Restored) error { return c.s.Restore(rs) }
+func (c custom) dump() iter.Seq[[]any]       { return c.s.Dump() }
+func (c custom) close() error                { return c.s.Close() }

@@ -1,0 +1,344 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"iter"
+)
+
+// timed is a window or session store of bytes: the layers under Windows and Sessions.
+//
+// It follows one of two rules for what is too old. The rule of Kafka's persistent stores: a row is refused when its segment has expired, and hidden
+// from reads when its time is before observed - retention + 1. The exact rule of the in-memory ones: a row is refused and hidden when its time
+// is at or before observed - retention. observed is the highest time put so far. Which rule holds follows from the definition alone,
+// not from where the rows are.
+type timed struct {
+	name       string
+	layout     layout
+	segs       segments
+	retention  Time
+	observed   Time // -1: nothing was put
+	newest     Time // the highest time of any row, those of a record cache included
+	exact      bool
+	timeFirst  bool
+	duplicates bool
+	sequence   uint32 // of the last put of a store with duplicates
+	log        logger
+	drop       func() // counts a refused row
+	stamp      []byte
+	at         []byte // scratch for keys by time
+}
+
+// open sets an empty store up.
+func (s *timed) open(name string, l layout, o *options, e Env) {
+	*s = timed{name: name, layout: l, retention: millis(o.retention), observed: -1, newest: -1, exact: o.inMemory, timeFirst: o.timeFirst,
+		duplicates: o.duplicates, log: e.logger(name, o)}
+	s.segs.interval = max(s.retention/2, 60_000)
+	if s.exact {
+		s.segs.interval = max(s.retention/4, 1000) // seen by nobody: how soon memory is given back
+	}
+	s.segs.open = func(id int64) *segment { return &segment{id: id, t: newTable(nil)} }
+	s.drop = func() {
+		if e.Dropped != nil {
+			e.Dropped(name, "expired")
+		}
+	}
+}
+
+// oldest is the lowest time that reads show.
+func (s *timed) oldest() Time {
+	t := s.observed - s.retention + 1
+	if s.timeFirst && !s.exact && s.layout == windowLayout {
+		t-- // KIP-825: a window that closes exactly now has to be found
+	}
+	return max(t, 0)
+}
+
+// accepts says whether a row of that time is kept when it is put.
+func (s *timed) accepts(at Time) bool {
+	if s.exact {
+		return at > s.observed-s.retention
+	}
+	return s.segs.id(at) >= s.segs.id(s.observed-s.retention)
+}
+
+var errNegativeTime = errors.New("a window before 1970 cannot be stored")
+
+// get returns a row's value.
+func (s *timed) get(row []byte) ([]byte, bool, error) {
+	at := s.layout.time(row)
+	g := s.segs.find(at)
+	if g == nil {
+		return nil, false, nil
+	}
+	if at < s.oldest() {
+		return nil, false, nil
+	}
+	return g.t.get(row)
+}
+
+// put stores and logs a row. A row that is too old is logged all the same.
+func (s *timed) put(row, value []byte) error {
+	at := s.layout.time(row)
+	if at < 0 {
+		return storeError(s.name, errNegativeTime)
+	}
+	if g := s.admit(at); g == nil {
+		s.drop()
+	} else {
+		g.t.put(row, value)
+		if g.byTime != nil {
+			g.byTime.put(s.byTime(row), nil)
+		}
+	}
+	return s.log.log(row, value, false)
+}
+
+// delete removes and logs a row.
+func (s *timed) delete(row []byte, refusable bool) error {
+	at := s.layout.time(row)
+	s.observed = max(s.observed, at)
+	if refusable && !s.accepts(at) {
+		s.drop()
+	} else if g := s.segs.find(at); g != nil {
+		g.delete(row, s.byTime(row))
+	}
+	return s.log.log(row, nil, true)
+}
+
+func (g *segment) delete(row, byTime []byte) {
+	g.t.delete(row)
+	if g.byTime != nil {
+		g.byTime.delete(byTime)
+	}
+}
+
+// admit advances the store's time to at and returns the segment for it, nil if at is too old.
+func (s *timed) admit(at Time) *segment {
+	if at > s.observed {
+		s.observed = at
+		s.newest = max(s.newest, at)
+	}
+	if !s.accepts(at) {
+		return nil
+	}
+	g := s.segs.make(at)
+	s.expire()
+	return g
+}
+
+// expire gives up the segments that have expired as a whole.
+func (s *timed) expire() {
+	s.segs.expire(s.observed-s.retention, func(*segment) {})
+}
+
+// byTime is the key of a row in the order of time, in a buffer of the store. Windows go by start, key, sequence number. Sessions go by end, then
+// in memory by key and start, else by start and key: so do Kafka's.
+func (s *timed) byTime(row []byte) []byte {
+	n := len(row) - int(s.layout)
+	s.at = append(s.at[:0], row[n:n+8]...)
+	if s.layout == sessionLayout && !s.exact {
+		s.at = append(append(s.at, row[n+8:]...), row[:n]...)
+	} else {
+		s.at = append(append(s.at, row[:n]...), row[n+8:]...)
+	}
+	return s.at
+}
+
+// row is the inverse of byTime.
+func (s *timed) row(dst, at []byte) []byte {
+	if s.layout == sessionLayout && !s.exact {
+		return append(append(append(dst, at[16:]...), at[:8]...), at[8:16]...)
+	}
+	n := len(at) - int(s.layout) + 8 // the key's end
+	return append(append(append(dst, at[8:n]...), at[:8]...), at[n:]...)
+}
+
+// ordered says whether listings go by time instead of by segment, key and time.
+func (s *timed) ordered() bool { return s.exact || s.timeFirst }
+
+// all calls f with all rows, in the store's order.
+func (s *timed) all(f func(row, value []byte) bool) error {
+	return s.between(0, maxTime, s.oldest(), f)
+}
+
+// between calls f with the rows whose time is in [from, to] and not before oldest.
+func (s *timed) between(from, to, oldest Time, f func(row, value []byte) bool) error {
+	if s.ordered() {
+		return s.byTimeBetween(from, to, oldest, f)
+	}
+	return s.keyRange(span{}, from, to, oldest, false, f)
+}
+
+// byTimeBetween calls f with the rows whose time is in [from, to] and not before oldest, by time.
+func (s *timed) byTimeBetween(from, to, oldest Time, f func(row, value []byte) bool) error {
+	in := span{low: appendTime(nil, max(from, 0))}
+	if to < maxTime {
+		in.high = appendTime(nil, to+1)
+	}
+	var row []byte
+	for _, g := range s.segs.between(max(from, 0), to) {
+		more := true
+		err := g.scanByTime(s, in, func(at, value []byte, held bool) bool {
+			row = s.row(row[:0], at)
+			if held || s.layout.time(row) >= oldest {
+				more = f(row, value)
+			}
+			return more
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanByTime calls f with the keys by time and the values of rows.
+func (g *segment) scanByTime(s *timed, in span, f func(at, value []byte, held bool) bool) (err error) {
+	if g.byTime == nil {
+		g.byTime = newTable(nil)
+		err := g.t.scan(span{}, false, func(row, _ []byte, _ bool) bool {
+			g.byTime.put(s.byTime(row), nil)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	c := g.t.cursor(span{}, false) // for its snapshot
+	defer c.close()
+	var row []byte
+	var failed error
+	err = g.byTime.scan(in, false, func(at, _ []byte, _ bool) bool {
+		row = s.row(row[:0], at)
+		value, held, ok, err := g.t.getAt(row, c.snap)
+		if err != nil {
+			failed = err
+			return false
+		}
+		return !ok || f(at, value, held)
+	})
+	return errors.Join(err, failed)
+}
+
+// rowsOf calls f with a key's rows whose time is in [from, to], by time.
+func (s *timed) rowsOf(key []byte, from, to Time, reverse bool, f func(row, value []byte) bool) error {
+	from, to = max(from, 0), min(to, s.newest)
+	if from > to {
+		return nil
+	}
+	in := span{low: appendTime(append([]byte{}, key...), from), high: appendTime(append([]byte{}, key...), to+1)}
+	return s.keyRange(in, from, to, s.oldest(), reverse, func(row, value []byte) bool {
+		if !bytes.Equal(s.layout.key(row), key) {
+			return true
+		}
+		return f(row, value)
+	})
+}
+
+// keyRange calls f with the rows of a span whose time is in [from, to] and not before oldest, by segment.
+func (s *timed) keyRange(in span, from, to, oldest Time, reverse bool, f func(row, value []byte) bool) error {
+	list := s.segs.between(max(from, 0), to)
+	for i := range list {
+		g := list[i]
+		if reverse {
+			g = list[len(list)-1-i]
+		}
+		more := true
+		err := g.t.scan(in, reverse, func(row, value []byte, held bool) bool {
+			if at := s.layout.time(row); at >= from && at <= to && (held || at >= oldest) {
+				more = f(row, value)
+			}
+			return more
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysBetween calls f with the rows of the keys in [from, to] (nil: no bound) whose time is in [t0, t1], in the store's order.
+func (s *timed) keysBetween(from, to []byte, t0, t1 Time, f func(row, value []byte) bool) error {
+	t1 = min(t1, s.newest)
+	match := func(row, value []byte) bool {
+		key := s.layout.key(row)
+		if from != nil && bytes.Compare(key, from) < 0 || to != nil && bytes.Compare(key, to) > 0 {
+			return true
+		}
+		return f(row, value)
+	}
+	if s.ordered() {
+		return s.byTimeBetween(t0, t1, s.oldest(), match)
+	}
+	return s.keyRange(s.keySpan(from, to, t1), t0, t1, s.oldest(), false, match)
+}
+
+// keySpan is a span that holds the rows of all keys in [from, to] up to a time; nil: no bound.
+func (s *timed) keySpan(from, to []byte, until Time) span {
+	in := span{low: from}
+	if to == nil {
+		return in
+	}
+	// A key may be a prefix of to: its row goes on with its time, which may be higher than the rest of to.
+	for n := 1; n <= len(to); n++ {
+		high := appendTime(clone(to[:n]), until+1)
+		if in.high == nil || bytes.Compare(high, in.high) > 0 {
+			in.high = high
+		}
+	}
+	if in.high == nil {
+		in.high = appendTime(nil, until+1)
+	}
+	return in
+}
+
+func (s *timed) flush() error { return nil }
+func (s *timed) close() error { return nil }
+
+func (s *timed) restore(rs []Restored) error {
+	for i := range rs {
+		if len(rs[i].Key) < int(s.layout) {
+			return storeError(s.name, errors.New("a changelog record's key is too short"))
+		}
+		s.observed = max(s.observed, s.layout.time(rs[i].Key))
+	}
+	s.newest = max(s.newest, s.observed)
+	for i := range rs {
+		r := &rs[i]
+		if s.duplicates {
+			s.sequence = max(s.sequence, binary.BigEndian.Uint32(r.Key[len(r.Key)-4:]))
+		}
+		at := s.layout.time(r.Key)
+		g := s.admit(at)
+		if g == nil {
+			continue
+		}
+		if r.Value == nil {
+			g.delete(r.Key, s.byTime(r.Key))
+			continue
+		}
+		g.t.put(r.Key, s.log.row(r, &s.stamp))
+		if g.byTime != nil {
+			g.byTime.put(s.byTime(r.Key), nil)
+		}
+	}
+	return nil
+}
+
+func (s *timed) dump() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		_ = s.all(func(row, value []byte) bool {
+			out := []any{clone(s.layout.key(row)), int64(s.layout.start(row))}
+			if s.layout == sessionLayout {
+				out = append(out, int64(s.layout.time(row)))
+			}
+			if s.log.stamped {
+				at, v := splitStamp(value)
+				return yield(append(out, clone(v), int64(at)))
+			}
+			return yield(append(out, clone(value)))
+		})
+	}
+}

@@ -1,0 +1,168 @@
+package state
+
+import (
+	"encoding/binary"
+	"iter"
+
+	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/window"
+)
+
+// Windows is the concrete window store. See [KV].
+type Windows[K, V any] struct {
+	rows   timed
+	keys   serde.Serde[K]
+	values serde.Serde[V]
+	size   Time // of a window
+
+	// The last row's key and value as bytes. A call of the store overwrites them.
+	row, value []byte
+}
+
+// at makes the key of a row. The sequence number is 0.
+func (s *Windows[K, V]) at(k K, start Time) error {
+	b, err := s.keys.Append(s.row[:0], k)
+	if err != nil {
+		return storeError(s.rows.name, err)
+	}
+	s.row = append(appendTime(b, start), 0, 0, 0, 0)
+	return nil
+}
+
+// Get implements WindowStore.
+func (s *Windows[K, V]) Get(k K, start Time) (v V, ok bool, err error) {
+	if err := s.at(k, start); err != nil {
+		return v, false, err
+	}
+	raw, ok, err := s.rows.get(s.row)
+	if !ok || err != nil {
+		return v, false, err
+	}
+	if v, err = s.values.Decode(raw); err != nil {
+		return v, false, storeError(s.rows.name, err)
+	}
+	return v, true, nil
+}
+
+// Put implements WindowStore.
+func (s *Windows[K, V]) Put(k K, start Time, v V) (err error) {
+	if err := s.at(k, start); err != nil {
+		return err
+	}
+	if s.value, err = s.values.Append(s.value[:0], v); err != nil {
+		return storeError(s.rows.name, err)
+	}
+	s.number()
+	return s.rows.put(s.row, s.value)
+}
+
+// Delete implements WindowStore. A store with duplicates deletes nothing, but its changelog gets the tombstone, as Kafka's does.
+func (s *Windows[K, V]) Delete(k K, start Time) error {
+	if err := s.at(k, start); err != nil {
+		return err
+	}
+	if s.rows.duplicates {
+		s.number()
+		return s.rows.log.log(s.row, nil, true)
+	}
+	return s.rows.delete(s.row, true)
+}
+
+// number gives the row of a store with duplicates its sequence number.
+func (s *Windows[K, V]) number() {
+	if s.rows.duplicates {
+		s.rows.sequence = (s.rows.sequence + 1) & 0x7fffffff
+		binary.BigEndian.PutUint32(s.row[len(s.row)-4:], s.rows.sequence)
+	}
+}
+
+// Fetch implements WindowStore.
+func (s *Windows[K, V]) Fetch(k K, from, to Time) iter.Seq2[Entry[Time, V], error] {
+	return s.fetch(k, from, to, false)
+}
+
+// FetchDescending is Fetch by descending start.
+func (s *Windows[K, V]) FetchDescending(k K, from, to Time) iter.Seq2[Entry[Time, V], error] {
+	return s.fetch(k, from, to, true)
+}
+
+func (s *Windows[K, V]) fetch(k K, from, to Time, reverse bool) iter.Seq2[Entry[Time, V], error] {
+	return func(yield func(Entry[Time, V], error) bool) {
+		key, err := s.keys.Append([]byte{}, k)
+		if err != nil {
+			yield(Entry[Time, V]{}, storeError(s.rows.name, err))
+			return
+		}
+		stopped := false
+		err = s.rows.rowsOf(key, from, to, reverse, func(row, value []byte) bool {
+			e := Entry[Time, V]{Key: windowLayout.time(row)}
+			v, err := s.values.Decode(value)
+			if err != nil {
+				err = storeError(s.rows.name, err)
+			}
+			e.Value = v
+			stopped = !yield(e, err) || err != nil
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(Entry[Time, V]{}, err)
+		}
+	}
+}
+
+// FetchRange implements WindowStore.
+func (s *Windows[K, V]) FetchRange(from, to *K, t0, t1 Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
+		var low, high []byte
+		var err error
+		if from != nil {
+			low, err = s.keys.Append([]byte{}, *from)
+		}
+		if to != nil && err == nil {
+			high, err = s.keys.Append([]byte{}, *to)
+		}
+		if err != nil {
+			yield(Entry[window.Windowed[K], V]{}, storeError(s.rows.name, err))
+			return
+		}
+		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.keysBetween(low, high, t0, t1, f) })
+	}
+}
+
+// FetchStarts lists the windows of all keys whose start is in [from, to], by start, then key: what emit on close goes through.
+func (s *Windows[K, V]) FetchStarts(from, to Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
+		s.list(yield, func(f func(row, value []byte) bool) error {
+			return s.rows.byTimeBetween(from, to, s.rows.oldest(), f)
+		})
+	}
+}
+
+// All implements WindowStore.
+func (s *Windows[K, V]) All() iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return func(yield func(Entry[window.Windowed[K], V], error) bool) { s.list(yield, s.rows.all) }
+}
+
+func (s *Windows[K, V]) list(yield func(Entry[window.Windowed[K], V], error) bool, scan func(func(row, value []byte) bool) error) {
+	stopped := false
+	err := scan(func(row, value []byte) bool {
+		e, err := s.decode(row, value)
+		stopped = !yield(e, err) || err != nil
+		return !stopped
+	})
+	if err != nil && !stopped {
+		yield(Entry[window.Windowed[K], V]{}, err)
+	}
+}
+
+func (s *Windows[K, V]) decode(row, value []byte) (e Entry[window.Windowed[K], V], err error) {
+	if e.Key.Key, err = s.keys.Decode(windowLayout.key(row)); err == nil {
+		e.Value, err = s.values.Decode(value)
+	}
+	if err != nil {
+		return Entry[window.Windowed[K], V]{}, storeError(s.rows.name, err)
+	}
+	start := windowLayout.time(row)
+	e.Key.Window = window.Window{Start: start, End: addTime(start, s.size)}
+	return e, nil
+}
