@@ -3,6 +3,7 @@
 package streams_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,28 +24,43 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 		case "application.id":
 			cfg.ApplicationID = value
 		case "statestore.cache.max.bytes":
-			n, err := strconv.ParseInt(value, 10, 64)
-			if err != nil {
-				return cfg, nil, err
-			}
-			cfg.CacheBytes = &n
+			cfg.CacheBytes = new(int64)
+			*cfg.CacheBytes, err = strconv.ParseInt(value, 10, 64)
 		case "topology.optimization":
-			r, err := rewrites(value)
-			if err != nil {
-				return cfg, nil, err
-			}
+			var r streams.Rewrite
+			r, err = rewrites(value)
 			build = append(build, streams.Optimize(r))
 		case "ensure.explicit.internal.resource.naming":
 			if value == "true" {
 				build = append(build, streams.RequireNames())
 			}
-		case "dsl.store.format":
-			cfg.StoreHeaders = value == "HEADERS"
+		case "processing.exception.handler":
+			cfg.OnProcessingError, err = handler(value)
+		case "deserialization.exception.handler":
+			cfg.OnDeserializationError, err = handler(value)
+		case "max.task.idle.ms":
+			var n int64
+			n, err = strconv.ParseInt(value, 10, 64)
+			cfg.MaxTaskIdle = millis(n)
 		default:
-			return cfg, nil, unsupported("config " + key)
+			err = unsupported("config " + key)
+		}
+		if err != nil {
+			return cfg, nil, err
 		}
 	}
 	return cfg, build, nil
+}
+
+// handler is an exception handler by its Java class: one that goes on, or the default, which fails.
+func handler(class string) (streams.Handler, error) {
+	switch {
+	case strings.Contains(class, "LogAndContinue"):
+		return func(context.Context, *streams.Failure) streams.Decision { return streams.Drop }, nil
+	case strings.Contains(class, "LogAndFail"):
+		return nil, nil
+	}
+	return nil, unsupported("handler " + class)
 }
 
 // rewrites reads topology.optimization.
@@ -101,12 +117,10 @@ func timestamps[V any](name string) timestampOption {
 }
 
 // internalTopics are the configs of the internal topics that the application would create, by full name.
-func internalTopics(t *topology.Topology, cfg streams.Config) (map[string]map[string]string, error) {
-	s, ok := any(t).(interface {
-		InternalTopics(streams.Config) map[string]map[string]string
-	})
-	if !ok {
-		return nil, unsupported("the topology does not tell its internal topics")
+func internalTopics(t *topology.Topology, cfg streams.Config) map[string]map[string]string {
+	topics := map[string]map[string]string{}
+	for _, topic := range t.InternalTopics(cfg.ApplicationID) {
+		topics[topic.Name] = topic.Config
 	}
-	return s.InternalTopics(cfg), nil
+	return topics
 }
