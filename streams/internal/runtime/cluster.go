@@ -2,14 +2,13 @@ package runtime
 
 import (
 	"context"
+	"time"
 
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/topology"
 )
 
 // The runtime knows Kafka through the interfaces of this file. Records cross them as bytes and in batches; package kafka implements them with kgo.
-// An error that means that the thread's work since the last commit is lost, but that it may start anew, is an [ErrFenced] or any error that is
-// not an [ErrTakenOver].
 
 // EventKind says what the group told.
 type EventKind uint8
@@ -34,7 +33,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind       EventKind
 	Partitions []TopicPartition
-	Committed  map[TopicPartition]Committed // of Fetched; a partition without an entry has none
+	Committed  map[TopicPartition]Committed // of Fetched; Offset is -1 for a partition that has none
 	Done       func()
 }
 
@@ -42,9 +41,9 @@ type Event struct {
 type Consumer interface {
 	// Events are what has happened since the last call.
 	Events() []Event
-	// Poll hands out fetched records by partition, at most max, and waits as long as ctx allows while there are none and no event. The records
-	// stay valid, the slice does not.
-	Poll(ctx context.Context, max int, push func(TopicPartition, []topology.Raw)) error
+	// Poll hands out fetched records by partition, at most max, and waits at most that long while there are none and no event. high is the
+	// partition's high watermark. The records stay valid, the slice does not.
+	Poll(ctx context.Context, wait time.Duration, max int, push func(tp TopicPartition, rs []topology.Raw, high int64)) error
 	Pause(ps []TopicPartition)
 	Resume(ps []TopicPartition)
 	// Commit commits offsets outside of a transaction.
@@ -55,6 +54,8 @@ type Consumer interface {
 	TakenOver(ctx context.Context) bool
 	// Close leaves the group. From now on no event waits for the thread.
 	Close(ctx context.Context) error
+	// Kill ends the membership as a crash would: the group is not told.
+	Kill()
 }
 
 // Producer writes a thread's records. It belongs to the thread's goroutine.
@@ -85,8 +86,8 @@ type Ends struct {
 // Reader reads changelogs directly. Fetches run beside the thread.
 type Reader interface {
 	Ends(ctx context.Context, ps []TopicPartition) (map[TopicPartition]Ends, error)
-	// Fetch reads committed records from the positions on; it answers on the channel, once.
-	Fetch(ctx context.Context, from map[TopicPartition]int64) <-chan ReadBatch
+	// Fetch reads committed records from the positions on, and waits at most that long for some; it answers on the channel, once.
+	Fetch(ctx context.Context, from map[TopicPartition]int64, wait time.Duration) <-chan ReadBatch
 	// DeleteRetention is the topic's delete.retention.ms if it is compacted, else -1.
 	DeleteRetention(ctx context.Context, topic string) (int64, error)
 	Close()

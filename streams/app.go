@@ -1,0 +1,312 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/millrace-go/millrace/state"
+	"github.com/millrace-go/millrace/streams/internal/kafka"
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// State is what an application is doing.
+//
+//	Created -> Rebalancing <-> Running -> Stopping -> Stopped
+//	                  \            |         /
+//	                   `-------> Failed <---'
+type State uint8
+
+const (
+	// Created: Run was not called yet.
+	Created State = iota
+	// Rebalancing: tasks are being assigned or restored.
+	Rebalancing
+	// Running: all of the instance's tasks run.
+	Running
+	// Stopping: Run's context was cancelled, or a thread has failed.
+	Stopping
+	// Stopped: Run has returned nil.
+	Stopped
+	// Failed: Run has returned an error.
+	Failed
+)
+
+// String is Kafka's word for the state.
+func (s State) String() string {
+	return [...]string{"CREATED", "REBALANCING", "RUNNING", "PENDING_SHUTDOWN", "NOT_RUNNING", "ERROR"}[s]
+}
+
+// App is one instance of an application: one process's share of its tasks. Other instances with the same application id share the work. Its
+// methods are safe for concurrent use.
+type App struct {
+	top    *topology.Topology
+	config Config
+	rc     *runtime.Config
+
+	mu      sync.Mutex
+	state   State
+	began   time.Time
+	running map[string]bool // by thread
+	threads map[string]*runtime.Thread
+	changed chan struct{} // closed at each change of state
+	report  Report
+}
+
+// Report tells where and how an application runs. It is complete once the state is Running for the first time.
+type Report struct {
+	StateDir string
+	// Created and Existing are the internal topics.
+	Created, Existing []string
+	// Ready is the time from the call of Run to the first Running.
+	Ready time.Duration
+}
+
+// New checks the configuration and makes an application. It does not connect.
+func New(t *topology.Topology, c Config) (*App, error) {
+	if t == nil {
+		return nil, errors.New("streams: New needs the topology that Build returned")
+	}
+	c, err := c.withDefaults()
+	if len(c.BootstrapServers) == 0 {
+		err = errors.Join(err, errors.New("streams: Config.BootstrapServers is empty: give host:port of a broker, or the address of an embedded one"))
+	}
+	if err = errors.Join(err, t.Err()); err != nil {
+		return nil, err
+	}
+	return &App{top: t, config: c, rc: c.runtime(), running: map[string]bool{}, threads: map[string]*runtime.Thread{}, changed: make(chan struct{})}, nil
+}
+
+// State is what the application is doing.
+func (a *App) State() State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state
+}
+
+// Report tells where and how the application runs.
+func (a *App) Report() Report {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.report
+}
+
+// Wait waits for a state, or until ctx is done or the application has ended otherwise.
+func (a *App) Wait(ctx context.Context, want State) error {
+	for {
+		a.mu.Lock()
+		s, changed := a.state, a.changed
+		a.mu.Unlock()
+		switch {
+		case s == want:
+			return nil
+		case s == Stopped || s == Failed:
+			return fmt.Errorf("streams: the application is %s and will not be %s", s, want)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// setState moves on; a state that comes too late (a thread runs while the application stops) is ignored.
+func (a *App) setState(s State) {
+	a.mu.Lock()
+	from := a.state
+	if from == s || from >= Stopping && s < Stopping {
+		a.mu.Unlock()
+		return
+	}
+	a.state = s
+	if s == Running && a.report.Ready == 0 {
+		a.report.Ready = time.Since(a.began)
+	}
+	close(a.changed)
+	a.changed = make(chan struct{})
+	a.mu.Unlock()
+	a.config.Logger.Info("state transition from "+from.String()+" to "+s.String(), "app", a.config.ApplicationID)
+	if a.config.OnState != nil {
+		a.config.OnState(s)
+	}
+}
+
+// threadRuns is told by a thread whether all of its tasks run.
+func (a *App) threadRuns(thread string, all bool) {
+	a.mu.Lock()
+	a.running[thread] = all
+	n := 0
+	for _, r := range a.running {
+		if r {
+			n++
+		}
+	}
+	a.mu.Unlock()
+	if n == a.config.Threads {
+		a.setState(Running)
+	} else {
+		a.setState(Rebalancing)
+	}
+}
+
+// Run connects, creates the internal topics that are missing, restores the stores and processes records until ctx is cancelled; then it commits,
+// leaves the group and returns nil, within 5 s. It returns an error when the application cannot start or a record fails that no handler lets go. A lost
+// connection, a restarted broker or a rebalance is no error: Run goes on when it can. An App runs once.
+func (a *App) Run(ctx context.Context) (err error) {
+	a.mu.Lock()
+	ran := !a.began.IsZero()
+	a.began = time.Now()
+	a.mu.Unlock()
+	if ran {
+		return errors.New("streams: an App runs once: make a new one")
+	}
+	a.setState(Rebalancing)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("streams: application %s: %w", a.config.ApplicationID, err)
+			a.setState(Failed)
+		} else {
+			a.setState(Stopped)
+		}
+	}()
+	dir, err := openStateDir(&a.config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.close()) }()
+	var db *state.DB
+	if a.top.Persistent() {
+		if db, err = dir.openDB(&a.config); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+	}
+	clients := a.clients(dir.identity)
+	plan, err := kafka.Prepare(ctx, clients, a.top, a.config.ReplicationFactor)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	a.mu.Lock()
+	a.report.StateDir, a.report.Created, a.report.Existing = dir.path, plan.Created, plan.Existing
+	a.mu.Unlock()
+	return a.runThreads(ctx, clients, plan, db)
+}
+
+func (a *App) clients(identity string) *kafka.Config {
+	c := &kafka.Config{
+		Seeds: a.config.BootstrapServers, ApplicationID: a.config.ApplicationID, ProcessID: identity, ClientID: a.config.ApplicationID + "-" + identity,
+		ExactlyOnce: a.config.Guarantee == ExactlyOnce, Static: true, SessionTimeout: a.config.SessionTimeout, Rebalance: a.config.MaxPollInterval,
+		TxnTimeout: a.config.TransactionTimeout, Linger: 5 * time.Millisecond, Options: a.config.Kafka.Options, Logger: a.config.Logger, Reset: a.config.Reset,
+	}
+	if c.ExactlyOnce {
+		c.Linger = 2 * time.Millisecond // less, and a produce reaches the broker before the last transaction's markers and waits there for longer
+	}
+	return c
+}
+
+// runThreads runs the stream threads until ctx is done or one fails.
+func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka.Plan, db *state.DB) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var globals *runtime.Globals
+	if a.top.HasGlobalStores() {
+		reader, err := kafka.NewReader(clients, "global")
+		if err != nil {
+			return err
+		}
+		spec := runtime.GlobalSpec{Topology: a.top, Config: a.rc, Now: func() Time { return Time(time.Now().UnixMilli()) }}
+		if globals, err = runtime.OpenGlobals(ctx, spec, reader, plan.GlobalPartitions, func(err error) { cancel(err) }, a.config.Logger); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, globals.Close()) }()
+	}
+	stopping := context.AfterFunc(ctx, func() { a.setState(Stopping) })
+	defer stopping()
+	errs := make([]error, a.config.Threads)
+	var wg sync.WaitGroup
+	for i := range a.config.Threads {
+		wg.Go(func() {
+			if errs[i] = a.keepThread(ctx, strconv.Itoa(i+1), clients, plan, db, globals); errs[i] != nil {
+				cancel(errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	if cause := context.Cause(ctx); errors.Join(errs...) == nil && cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return errors.Join(errs...)
+}
+
+// keepThread runs a thread, and starts it anew from the committed offsets when its work was lost to Kafka's ways: fenced, thrown out of the group, a
+// broker that went away. What a user's function, a serde or the state directory has failed with is final.
+func (a *App) keepThread(ctx context.Context, name string, clients *kafka.Config, plan *kafka.Plan, db *state.DB, globals *runtime.Globals) error {
+	wait := 50 * time.Millisecond
+	for {
+		began := time.Now()
+		err := a.runThread(ctx, name, clients, plan, db, globals)
+		if err == nil || ctx.Err() != nil && runtime.Restartable(err) {
+			return nil
+		}
+		a.threadRuns(name, false)
+		if !runtime.Restartable(err) {
+			return fmt.Errorf("thread %s: %w", name, err)
+		}
+		if time.Since(began) > time.Minute {
+			wait = 50 * time.Millisecond
+		}
+		a.config.Logger.Warn("the thread starts anew from the last commit", "app", a.config.ApplicationID, "thread", name, "in", wait, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// runThread runs a thread once. Its clients are made in an order that matters: the producer id ends what a predecessor left open before the group is joined.
+func (a *App) runThread(ctx context.Context, name string, clients *kafka.Config, plan *kafka.Plan, db *state.DB, globals *runtime.Globals) error {
+	producer, err := kafka.NewProducer(ctx, clients, name)
+	if err != nil {
+		return err
+	}
+	reader, err := kafka.NewReader(clients, name)
+	if err != nil {
+		producer.Close()
+		return err
+	}
+	consumer, err := kafka.NewConsumer(clients, name, plan)
+	if err != nil {
+		producer.Close()
+		reader.Close()
+		return err
+	}
+	spec := runtime.ThreadSpec{
+		Name: name, Topology: a.top, Config: a.rc, DB: db, Consumer: consumer, Producer: producer, Reader: reader, Subtopology: plan.Subtopology,
+		Listener: runtime.Listener{Running: func(all bool) { a.threadRuns(name, all) }, Restore: a.config.OnRestore},
+		Logger:   a.config.Logger, CommitInterval: a.config.CommitInterval, MaxStep: a.config.MaxPollInterval,
+	}
+	if a.rc.CacheBytes > 0 {
+		spec.Cache = state.NewCache(a.rc.CacheBytes / int64(a.config.Threads))
+	}
+	if globals != nil {
+		spec.GlobalStore, spec.Global = globals.Store, &globals.Lock
+	}
+	if a.config.OnProductionError != nil {
+		producer.OnFailure = func(f *runtime.Failure) runtime.Decision { return a.config.OnProductionError(ctx, f) }
+	}
+	t := runtime.NewThread(spec)
+	a.mu.Lock()
+	a.threads[name] = t
+	a.mu.Unlock()
+	return t.Run(ctx)
+}

@@ -1,0 +1,52 @@
+// Package kafka implements the runtime's view of Kafka with kgo: group consumer, producer, changelog reader, topic administration.
+package kafka
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Config is what the clients need.
+type Config struct {
+	Seeds          []string
+	ApplicationID  string
+	ClientID       string // prefix of the clients' ids: "<application id>-<process id>"
+	ProcessID      string // kept in the state directory; part of transactional and instance ids
+	ExactlyOnce    bool
+	Static         bool // static membership by ProcessID
+	SessionTimeout time.Duration
+	Rebalance      time.Duration // how long a member may take to join again
+	TxnTimeout     time.Duration
+	Linger         time.Duration
+	Reset          topology.ResetKind // where a partition starts that has no committed offset
+	Options        []kgo.Opt          // the user's own, last
+	Logger         *slog.Logger
+}
+
+// common are the options of all clients.
+func (c *Config) common(id string) []kgo.Opt {
+	versions := kversion.Stable()
+	// TxnOffsetCommit v6, OffsetCommit v10 and OffsetFetch v10 name topics by id; v5 is what transaction version 2 needs (KIP-890).
+	versions.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 5)
+	versions.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)
+	versions.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9)
+	return []kgo.Opt{
+		kgo.SeedBrokers(c.Seeds...),
+		kgo.ClientID(id),
+		kgo.SoftwareNameAndVersion("millrace", Version),
+		kgo.MaxVersions(versions),
+		kgo.MetadataMinAge(100 * time.Millisecond),
+		kgo.MaxDecompressBatchBytes(64 << 20),
+		kgo.WithLogger(newLogger(c.Logger)),
+		kgo.DisableClientMetrics(),
+	}
+}
+
+// Version is what the clients tell the brokers.
+const Version = "0.1.0"

@@ -1,0 +1,371 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/streams/internal/assignor"
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Consumer is a thread's member of the group. Assigned partitions are paused at once, in kgo's own goroutine, so that nothing is fetched
+// before their task runs; every change waits for the thread.
+type Consumer struct {
+	cl       *kgo.Client
+	config   *Config
+	balancer *assignor.Balancer
+	instance string // "" for a dynamic member
+
+	mu     sync.Mutex
+	events []runtime.Event
+	wake   context.CancelFunc
+	gone   chan struct{} // closed when the thread no longer answers
+
+	raws []topology.Raw
+}
+
+// NewConsumer makes the member and lets it join.
+func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
+	b := &assignor.Balancer{Hash: fmt.Sprintf("%016x", plan.Topology.Hash()), Groups: plan.Groups}
+	k := &Consumer{config: c, balancer: b, gone: make(chan struct{})}
+	topics, pattern := plan.Subscription()
+	resets := plan.Resets(time.Now())
+	reset, ok := ResetOffset(topology.Reset{Kind: c.Reset}, time.Now())
+	if !ok {
+		reset = kgo.NewOffset().AtStart()
+	}
+	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-consumer"),
+		kgo.ConsumerGroup(c.ApplicationID),
+		kgo.ConsumeResetOffset(reset),
+		kgo.Balancers(b),
+		kgo.DisableAutoCommit(),
+		kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.FetchMaxBytes(16<<20),
+		kgo.FetchMaxPartitionBytes(1<<20),
+		kgo.SessionTimeout(c.SessionTimeout),
+		kgo.RebalanceTimeout(c.Rebalance),
+		kgo.HeartbeatInterval(min(time.Second, c.SessionTimeout/3)),
+		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, m map[string][]int32) {
+			cl.PauseFetchPartitions(m)
+			k.post(runtime.Event{Kind: runtime.Assigned, Partitions: flatten(m)}, true) // an instance may get nothing: it must know
+		}),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
+			if len(m) > 0 {
+				k.post(runtime.Event{Kind: runtime.Revoked, Partitions: flatten(m)}, true)
+			}
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
+			k.post(runtime.Event{Kind: runtime.Lost, Partitions: flatten(m)}, true)
+		}),
+		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFetchResponse) error {
+			k.post(runtime.Event{Kind: runtime.Fetched, Committed: committed(r)}, false)
+			return nil
+		}),
+		kgo.AdjustFetchOffsetsFn(func(_ context.Context, m map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			for t, ps := range m {
+				reset, ok := resets[t]
+				if !ok {
+					continue
+				}
+				for p, o := range ps {
+					if o.EpochOffset().Offset < 0 {
+						ps[p] = reset
+					}
+				}
+			}
+			return m, nil
+		}),
+	)
+	if pattern != "" {
+		names := []string{pattern}
+		for _, t := range topics {
+			names = append(names, "^"+regexp.QuoteMeta(t)+"$")
+		}
+		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(names...))
+	} else {
+		opts = append(opts, kgo.ConsumeTopics(topics...))
+	}
+	if c.ExactlyOnce {
+		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	}
+	if c.Static {
+		k.instance = c.ProcessID + "-" + thread
+		opts = append(opts, kgo.InstanceID(k.instance))
+	}
+	var err error
+	k.cl, err = kgo.NewClient(append(opts, c.Options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("consumer: %w", err)
+	}
+	return k, nil
+}
+
+// post hands an event to the thread and wakes it out of its poll. With wait it returns when the thread is done with it, or gone.
+func (k *Consumer) post(e runtime.Event, wait bool) {
+	done := make(chan struct{})
+	e.Done = sync.OnceFunc(func() { close(done) })
+	k.mu.Lock()
+	k.events = append(k.events, e)
+	if k.wake != nil {
+		k.wake()
+	}
+	k.mu.Unlock()
+	if wait {
+		select {
+		case <-done:
+		case <-k.gone:
+		}
+	}
+}
+
+// Events implements runtime.Consumer.
+func (k *Consumer) Events() []runtime.Event {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	es := k.events
+	k.events = nil
+	return es
+}
+
+// Poll implements runtime.Consumer.
+func (k *Consumer) Poll(ctx context.Context, wait time.Duration, max int, push func(runtime.TopicPartition, []topology.Raw, int64)) error {
+	var fs kgo.Fetches
+	if wait <= 0 {
+		fs = k.cl.PollRecords(nil, max) //nolint:staticcheck // nil asks for what is buffered, at once
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		k.mu.Lock()
+		if len(k.events) > 0 {
+			k.mu.Unlock()
+			return nil
+		}
+		k.wake = cancel
+		k.mu.Unlock()
+		fs = k.cl.PollRecords(ctx, max)
+		k.mu.Lock()
+		k.wake = nil
+		k.mu.Unlock()
+	}
+	var failed error
+	for i := range fs {
+		for j := range fs[i].Topics {
+			t := &fs[i].Topics[j]
+			for l := range t.Partitions {
+				p := &t.Partitions[l]
+				if p.Err != nil && failed == nil && !errors.Is(p.Err, context.Canceled) && !errors.Is(p.Err, context.DeadlineExceeded) {
+					failed = fmt.Errorf("fetch %s/%d: %w", t.Topic, p.Partition, p.Err)
+				}
+				if len(p.Records) > 0 {
+					push(runtime.TopicPartition{Topic: t.Topic, Partition: p.Partition}, k.convert(t.Topic, p.Records), p.HighWatermark)
+				}
+			}
+		}
+	}
+	return failed
+}
+
+func (k *Consumer) convert(topic string, rs []*kgo.Record) []topology.Raw {
+	k.raws = k.raws[:0]
+	for _, r := range rs {
+		raw := topology.Raw{Topic: topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: topology.Time(r.Timestamp.UnixMilli())}
+		if len(r.Headers) > 0 {
+			raw.Headers = make(serde.Headers, len(r.Headers))
+			for i, h := range r.Headers {
+				raw.Headers[i] = serde.Header{Key: h.Key, Value: h.Value}
+			}
+		}
+		k.raws = append(k.raws, raw)
+	}
+	return k.raws
+}
+
+// Pause implements runtime.Consumer.
+func (k *Consumer) Pause(ps []runtime.TopicPartition) { k.cl.PauseFetchPartitions(group(ps)) }
+
+// Resume implements runtime.Consumer.
+func (k *Consumer) Resume(ps []runtime.TopicPartition) { k.cl.ResumeFetchPartitions(group(ps)) }
+
+// Rejoin implements runtime.Consumer.
+func (k *Consumer) Rejoin() {
+	if k.balancer.Stale() {
+		k.cl.ForceRebalance()
+	}
+}
+
+// Commit implements runtime.Consumer. A rebalance that has begun is no reason to fail: the partitions are this member's until its own callback
+// was answered.
+func (k *Consumer) Commit(ctx context.Context, offsets []runtime.Offset) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	return k.retry(ctx, "offset commit", func() error {
+		member, generation := k.cl.GroupMetadata()
+		req := kmsg.NewPtrOffsetCommitRequest()
+		req.Group, req.Generation, req.MemberID = k.config.ApplicationID, generation, member
+		if k.instance != "" {
+			req.InstanceID = &k.instance
+		}
+		topics := map[string]int{}
+		for _, o := range offsets {
+			i, ok := topics[o.Topic]
+			if !ok {
+				i = len(req.Topics)
+				topics[o.Topic] = i
+				t := kmsg.NewOffsetCommitRequestTopic()
+				t.Topic = o.Topic
+				req.Topics = append(req.Topics, t)
+			}
+			p := kmsg.NewOffsetCommitRequestTopicPartition()
+			p.Partition, p.Offset, p.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata)
+			req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
+		}
+		resp, err := req.RequestWith(ctx, k.cl)
+		if err != nil {
+			return err
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return fmt.Errorf("%s/%d: %w", t.Topic, p.Partition, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// retry repeats a request of a group member while the group says that a moment later it may pass, at most for the rebalance timeout.
+func (k *Consumer) retry(ctx context.Context, what string, f func() error) error {
+	deadline := time.Now().Add(k.config.Rebalance)
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		retriable := errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.ConcurrentTransactions) ||
+			errors.Is(err, kerr.CoordinatorLoadInProgress) || errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.NotCoordinator)
+		if !retriable || time.Now().After(deadline) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// TakenOver implements runtime.Consumer: a fenced producer alone does not tell, a transaction that timed out looks the same.
+func (k *Consumer) TakenOver(ctx context.Context) bool {
+	member, generation := k.cl.GroupMetadata()
+	if k.instance == "" || member == "" {
+		return false
+	}
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.MemberID, req.Generation, req.InstanceID = k.config.ApplicationID, member, generation, &k.instance
+	resp, err := req.RequestWith(ctx, k.cl)
+	return err == nil && resp.ErrorCode == kerr.FencedInstanceID.Code
+}
+
+// Abandon says that the thread answers no event any more: Close runs callbacks and would wait for it.
+func (k *Consumer) Abandon() {
+	select {
+	case <-k.gone:
+	default:
+		close(k.gone)
+	}
+}
+
+// Close implements runtime.Consumer. kgo leaves the group only for a dynamic member: a static one is taken out here, so that the others get its
+// tasks at once.
+func (k *Consumer) Close(ctx context.Context) error {
+	k.Abandon()
+	member, _ := k.cl.GroupMetadata()
+	var leave error
+	if k.instance != "" && member != "" {
+		req := kmsg.NewPtrLeaveGroupRequest()
+		req.Group, req.MemberID = k.config.ApplicationID, member
+		m := kmsg.NewLeaveGroupRequestMember()
+		m.MemberID, m.InstanceID = member, &k.instance
+		req.Members = append(req.Members, m)
+		cl, err := kgo.NewClient(append(k.config.common(k.config.ClientID+"-leave"), k.config.Options...)...)
+		if err != nil {
+			return fmt.Errorf("leave group: %w", err)
+		}
+		defer cl.Close()
+		k.cl.Close()
+		resp, err := req.RequestWith(ctx, cl)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		if err != nil {
+			leave = fmt.Errorf("leave group: %w", err)
+		}
+		return leave
+	}
+	k.cl.Close()
+	return nil
+}
+
+// Kill closes the client without leaving the group: what a crash would look like to the others.
+func (k *Consumer) Kill() {
+	k.Abandon()
+	k.cl.Close()
+}
+
+func flatten(m map[string][]int32) []runtime.TopicPartition {
+	var out []runtime.TopicPartition
+	for t, ps := range m {
+		for _, p := range ps {
+			out = append(out, runtime.TopicPartition{Topic: t, Partition: p})
+		}
+	}
+	return out
+}
+
+func group(ps []runtime.TopicPartition) map[string][]int32 {
+	m := map[string][]int32{}
+	for _, p := range ps {
+		m[p.Topic] = append(m[p.Topic], p.Partition)
+	}
+	return m
+}
+
+// committed are the offsets of an answer; a partition with an error has none yet and comes again.
+func committed(r *kmsg.OffsetFetchResponse) map[runtime.TopicPartition]runtime.Committed {
+	out := map[runtime.TopicPartition]runtime.Committed{}
+	add := func(t string, p int32, code int16, offset int64, metadata *string) {
+		if code != 0 {
+			return
+		}
+		c := runtime.Committed{Offset: max(offset, -1)}
+		if metadata != nil {
+			c.Metadata = *metadata
+		}
+		out[runtime.TopicPartition{Topic: t, Partition: p}] = c
+	}
+	for _, g := range r.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				add(t.Topic, p.Partition, p.ErrorCode, p.Offset, p.Metadata)
+			}
+		}
+	}
+	for _, t := range r.Topics {
+		for _, p := range t.Partitions {
+			add(t.Topic, p.Partition, p.ErrorCode, p.Offset, p.Metadata)
+		}
+	}
+	return out
+}

@@ -1,0 +1,411 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millrace-go/millrace/state"
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Producer writes a thread's records, in transactions under exactly-once. Keys and values are copied into chunks of memory that live until
+// their records are acknowledged: one allocation for some thousand records.
+type Producer struct {
+	cl     *kgo.Client
+	adm    *kadm.Client
+	config *Config
+	txnID  string // "" without transactions
+	tv2    bool   // transaction version 2: TxnOffsetCommit adds the group by itself (KIP-890)
+	inTxn  bool
+	sent   bool
+
+	topics  []sinkTopic // by Destination.Slot - 1
+	byTopic map[string]int
+	logs    map[runtime.TopicPartition]*changelog
+
+	records []kgo.Record
+	bytes   []byte
+
+	mu     sync.Mutex
+	failed []failure
+	broken atomic.Bool // something is in failed
+
+	// OnFailure decides about a record that the broker or the client refused; nil fails. It runs in the thread.
+	OnFailure func(f *runtime.Failure) runtime.Decision
+}
+
+type sinkTopic struct {
+	name       string
+	partitions int32
+	sticky     int32 // of records without a key, until some were sent
+	unkeyed    int
+	promise    func(*kgo.Record, error)
+}
+
+type failure struct {
+	r   *kgo.Record
+	err error
+}
+
+// NewProducer makes the producer. Under exactly-once it asks for the producer id first: that ends what a predecessor has left open, so that
+// committed offsets and changelogs are stable soon.
+func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, error) {
+	p := &Producer{config: c, byTopic: map[string]int{}, logs: map[runtime.TopicPartition]*changelog{}}
+	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-producer"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(c.Linger),
+		kgo.ProducerBatchMaxBytes(1_000_000),
+		kgo.MaxBufferedRecords(100_000),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ConcurrentTransactionsBackoff(2*time.Millisecond),
+	)
+	if c.ExactlyOnce {
+		p.txnID = c.ApplicationID + "-" + c.ProcessID + "-" + thread
+		opts = append(opts, kgo.TransactionalID(p.txnID), kgo.TransactionTimeout(c.TxnTimeout))
+	}
+	var err error
+	if p.cl, err = kgo.NewClient(append(opts, c.Options...)...); err != nil {
+		return nil, fmt.Errorf("producer: %w", err)
+	}
+	p.adm = kadm.NewClient(p.cl)
+	if !c.ExactlyOnce {
+		return p, nil
+	}
+	if _, _, err := p.cl.ProducerID(ctx); err != nil {
+		p.cl.Close()
+		return nil, fmt.Errorf("producer id: %w", err)
+	}
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "millrace", Version
+	resp, err := req.RequestWith(ctx, p.cl)
+	if err != nil {
+		p.cl.Close()
+		return nil, fmt.Errorf("api versions: %w", err)
+	}
+	for _, f := range resp.FinalizedFeatures {
+		p.tv2 = p.tv2 || f.Name == "transaction.version" && f.MaxVersionLevel >= 2
+	}
+	return p, nil
+}
+
+// Transactional implements runtime.Producer.
+func (p *Producer) Transactional() bool { return p.txnID != "" }
+
+// Produced implements runtime.Producer.
+func (p *Producer) Produced() bool { return p.sent }
+
+// Send implements runtime.Collector.
+func (p *Producer) Send(o *topology.Outgoing) error {
+	if o.To.Slot == 0 {
+		i, err := p.topic(o.To.Topic)
+		if err != nil {
+			return err
+		}
+		o.To.Slot = i + 1
+	}
+	t := &p.topics[o.To.Slot-1]
+	part := o.Partition
+	switch {
+	case part >= 0:
+	case !o.NoKey:
+		part = runtime.Partition(o.Hash, t.partitions)
+	default:
+		if t.unkeyed++; t.unkeyed > 1000 {
+			t.unkeyed, t.sticky = 0, rand.Int32N(t.partitions)
+		}
+		part = t.sticky
+	}
+	r := p.record()
+	r.Topic, r.Partition, r.Timestamp = t.name, part, time.UnixMilli(int64(o.Time))
+	if !o.NoKey {
+		r.Key = p.copy(o.Key)
+	}
+	if !o.Tombstone {
+		r.Value = p.copy(o.Value)
+	}
+	r.Headers = headers(o.Headers)
+	return p.produce(r, t.promise)
+}
+
+func (p *Producer) topic(name string) (int, error) {
+	if i, ok := p.byTopic[name]; ok {
+		return i, nil
+	}
+	n, err := p.count(name)
+	if err != nil {
+		return 0, err
+	}
+	p.topics = append(p.topics, sinkTopic{name: name, partitions: n, sticky: rand.Int32N(n), promise: p.acknowledged})
+	p.byTopic[name] = len(p.topics) - 1
+	return len(p.topics) - 1, nil
+}
+
+// count asks the cluster for the number of partitions of a topic.
+func (p *Producer) count(name string) (int32, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	m, err := p.adm.Metadata(ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("metadata of topic %s: %w", name, err)
+	}
+	t := m.Topics[name]
+	if t.Err != nil {
+		return 0, fmt.Errorf("output topic %q: %w: create it first", name, t.Err)
+	}
+	return int32(len(t.Partitions)), nil
+}
+
+// Partitions implements runtime.Collector.
+func (p *Producer) Partitions(topic string) (int32, error) {
+	i, err := p.topic(topic)
+	if err != nil {
+		return 0, err
+	}
+	return p.topics[i].partitions, nil
+}
+
+// changelog is one partition of a changelog topic.
+type changelog struct {
+	p       *Producer
+	tp      runtime.TopicPartition
+	next    atomic.Int64 // behind the last acknowledged record; 0: none since Forget
+	promise func(*kgo.Record, error)
+}
+
+// Changelog implements runtime.Collector.
+func (p *Producer) Changelog(topic string, partition int32) (state.Changelog, error) {
+	tp := runtime.TopicPartition{Topic: topic, Partition: partition}
+	c := p.logs[tp]
+	if c == nil {
+		c = &changelog{p: p, tp: tp}
+		c.promise = func(r *kgo.Record, err error) {
+			if err == nil {
+				c.next.Store(r.Offset + 1)
+			}
+			p.acknowledged(r, err)
+		}
+		p.logs[tp] = c
+	}
+	return c, nil
+}
+
+// Log implements state.Changelog.
+func (c *changelog) Log(l state.LogRecord) error {
+	r := c.p.record()
+	r.Topic, r.Partition = c.tp.Topic, c.tp.Partition
+	if !l.NoTime {
+		r.Timestamp = time.UnixMilli(int64(l.Time))
+	}
+	r.Key = c.p.copy(l.Key)
+	if !l.Tombstone {
+		r.Value = c.p.copy(l.Value)
+	}
+	r.Headers = headers(l.Headers)
+	return c.p.produce(r, c.promise)
+}
+
+// Next implements runtime.Producer.
+func (p *Producer) Next(tp runtime.TopicPartition) (int64, bool) {
+	c := p.logs[tp]
+	if c == nil {
+		return 0, false
+	}
+	n := c.next.Load()
+	return n, n > 0
+}
+
+// Forget implements runtime.Producer.
+func (p *Producer) Forget() {
+	for _, c := range p.logs {
+		c.next.Store(0)
+	}
+}
+
+func (p *Producer) record() *kgo.Record {
+	if len(p.records) == 0 {
+		p.records = make([]kgo.Record, 128)
+	}
+	r := &p.records[0]
+	p.records = p.records[1:]
+	return r
+}
+
+// copy keeps b for a record; the copy of empty bytes is not nil.
+func (p *Producer) copy(b []byte) []byte {
+	if len(b) > cap(p.bytes)-len(p.bytes) {
+		p.bytes = make([]byte, 0, max(64<<10, len(b)))
+	}
+	n := len(p.bytes)
+	p.bytes = append(p.bytes, b...)
+	return p.bytes[n:len(p.bytes):len(p.bytes)]
+}
+
+func headers(hs topology.Headers) []kgo.RecordHeader {
+	if len(hs) == 0 {
+		return nil
+	}
+	out := make([]kgo.RecordHeader, len(hs))
+	for i, h := range hs {
+		out[i].Key = h.Key
+		if h.Value != nil {
+			out[i].Value = append([]byte{}, h.Value...)
+		}
+	}
+	return out
+}
+
+func (p *Producer) produce(r *kgo.Record, promise func(*kgo.Record, error)) error {
+	if p.broken.Load() {
+		if err := p.decide(); err != nil {
+			return err
+		}
+	}
+	if p.txnID != "" && !p.inTxn {
+		if err := p.cl.BeginTransaction(); err != nil {
+			return fmt.Errorf("begin transaction: %w", err)
+		}
+		p.inTxn = true
+	}
+	p.sent = true
+	p.cl.Produce(context.Background(), r, promise)
+	return nil
+}
+
+// acknowledged is the promise of every record. It runs in kgo's goroutine.
+func (p *Producer) acknowledged(r *kgo.Record, err error) {
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	p.failed = append(p.failed, failure{r, err})
+	p.mu.Unlock()
+	p.broken.Store(true)
+}
+
+// decide asks about the records that failed. Only a refusal of the record itself can be decided upon: after any other error a part of the
+// records may be missing.
+func (p *Producer) decide() error {
+	p.mu.Lock()
+	fs := p.failed
+	p.failed = nil
+	p.broken.Store(false)
+	p.mu.Unlock()
+	for _, f := range fs {
+		err := fmt.Errorf("produce to %s/%d: %w", f.r.Topic, f.r.Partition, f.err)
+		refused := errors.Is(f.err, kerr.MessageTooLarge) || errors.Is(f.err, kerr.InvalidTimestamp) || errors.Is(f.err, kerr.InvalidRecord)
+		_, log := p.logs[runtime.TopicPartition{Topic: f.r.Topic, Partition: f.r.Partition}]
+		if !refused || log || p.OnFailure == nil {
+			return err
+		}
+		fail := &runtime.Failure{Err: err, Key: f.r.Key, Value: f.r.Value, Time: topology.Time(f.r.Timestamp.UnixMilli())}
+		if p.OnFailure(fail) == runtime.Fail {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush implements runtime.Producer.
+func (p *Producer) Flush(ctx context.Context) error {
+	if err := p.cl.Flush(ctx); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	if p.broken.Load() {
+		return p.decide()
+	}
+	return nil
+}
+
+// Commit implements runtime.Producer. A transaction that produced nothing must not exist for kgo: it sends no EndTxn then, and the offsets would hang
+// in the air; the thread commits them plainly instead.
+func (p *Producer) Commit(ctx context.Context, offsets []runtime.Offset, c runtime.Consumer) error {
+	p.sent = false
+	if !p.inTxn {
+		return nil
+	}
+	if err := p.commitOffsets(ctx, offsets, c.(*Consumer)); err != nil {
+		return err
+	}
+	if err := p.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return fmt.Errorf("end transaction: %w", err)
+	}
+	p.inTxn = false
+	return nil
+}
+
+// commitOffsets puts the offsets into the transaction. Whatever it answers but nil, the transaction must not be committed.
+func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, c *Consumer) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	id, epoch, err := p.cl.ProducerID(ctx)
+	if err != nil {
+		return fmt.Errorf("producer id: %w", err)
+	}
+	if !p.tv2 {
+		err := c.retry(ctx, "add offsets to transaction", func() error {
+			add := kmsg.NewPtrAddOffsetsToTxnRequest()
+			add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = p.txnID, id, epoch, p.config.ApplicationID
+			resp, err := add.RequestWith(ctx, p.cl)
+			if err != nil {
+				return err
+			}
+			return kerr.ErrorForCode(resp.ErrorCode)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.retry(ctx, "transactional offset commit", func() error {
+		member, generation := c.cl.GroupMetadata()
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.TransactionalID, req.ProducerID, req.ProducerEpoch = p.txnID, id, epoch
+		req.Group, req.Generation, req.MemberID = p.config.ApplicationID, generation, member
+		if c.instance != "" {
+			req.InstanceID = &c.instance
+		}
+		topics := map[string]int{}
+		for _, o := range offsets {
+			i, ok := topics[o.Topic]
+			if !ok {
+				i = len(req.Topics)
+				topics[o.Topic] = i
+				t := kmsg.NewTxnOffsetCommitRequestTopic()
+				t.Topic = o.Topic
+				req.Topics = append(req.Topics, t)
+			}
+			rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+			rp.Partition, rp.Offset, rp.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata)
+			req.Topics[i].Partitions = append(req.Topics[i].Partitions, rp)
+		}
+		resp, err := req.RequestWith(ctx, p.cl)
+		if err != nil {
+			return err
+		}
+		for _, t := range resp.Topics {
+			for _, x := range t.Partitions {
+				if err := kerr.ErrorForCode(x.ErrorCode); err != nil {
+					return fmt.Errorf("%s/%d: %w", t.Topic, x.Partition, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Close implements runtime.Producer.
+func (p *Producer) Close() {
+	p.cl.UnsafeAbortBufferedRecords()
+	p.cl.Close()
+}

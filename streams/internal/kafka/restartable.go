@@ -1,0 +1,34 @@
+package kafka
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Restartable says whether a thread that ended with err may start anew: its error came from Kafka, and the same records may go through next time. An error of
+// user code, of a serde, of the state directory would come again; so would a refusal by the cluster.
+func Restartable(err error) bool {
+	var node *topology.NodeError
+	var decode *topology.DecodeError
+	var local *runtime.LocalError
+	switch {
+	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local):
+		return false
+	}
+	for _, refused := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.SaslAuthenticationFailed, kerr.InconsistentGroupProtocol, kerr.InvalidTopicException, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp} {
+		if errors.Is(err, refused) {
+			return false
+		}
+	}
+	return true
+}
+
+func isFatal(err error) bool {
+	var f *topology.FatalError
+	return errors.As(err, &f)
+}

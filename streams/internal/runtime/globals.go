@@ -1,0 +1,129 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Globals keeps an instance's global stores up to date in a goroutine of its own. They are complete, up to the ends that their topics had when it was
+// opened, before the first task runs. Stream threads hold Lock for reading while they process, so that reading a store costs no lock per record.
+type Globals struct {
+	Lock     sync.RWMutex
+	global   *Global
+	reader   Reader
+	position map[TopicPartition]int64
+	cancel   context.CancelFunc
+	done     chan struct{}
+	err      error
+}
+
+// OpenGlobals reads the global topics to their ends, then goes on in the background; fail is called if it cannot. partitions is by topic.
+func OpenGlobals(ctx context.Context, spec GlobalSpec, r Reader, partitions map[string]int32, fail func(error), l *slog.Logger) (*Globals, error) {
+	g, err := OpenGlobal(spec)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	gs := &Globals{global: g, reader: r, position: map[TopicPartition]int64{}, cancel: cancel, done: make(chan struct{})}
+	if err := gs.load(ctx, partitions, l); err != nil {
+		close(gs.done)
+		gs.Close()
+		return nil, fmt.Errorf("global stores: %w", err)
+	}
+	go gs.follow(ctx, fail)
+	return gs, nil
+}
+
+// Store is the global store of that name, nil if there is none.
+func (g *Globals) Store(name string) any { return g.global.Store(name) }
+
+func (g *Globals) load(ctx context.Context, partitions map[string]int32, l *slog.Logger) error {
+	if err := g.global.Start(ctx); err != nil {
+		return err
+	}
+	var tps []TopicPartition
+	for topic, n := range partitions {
+		for p := range n {
+			tps = append(tps, TopicPartition{topic, p})
+		}
+	}
+	ends, err := g.reader.Ends(ctx, tps)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for tp, e := range ends {
+		g.position[tp] = e.Start
+		if e.Start < e.High {
+			left++
+		}
+	}
+	began, records := time.Now(), 0
+	for left > 0 {
+		b := <-g.reader.Fetch(ctx, g.position, 20*time.Millisecond)
+		if b.Err != nil {
+			return b.Err
+		}
+		left = 0
+		for _, p := range b.Partitions {
+			if err := g.apply(p); err != nil {
+				return err
+			}
+			records += len(p.Records)
+		}
+		for tp, e := range ends {
+			if g.position[tp] < e.High {
+				left++
+			}
+		}
+	}
+	l.Info("global stores are complete", "records", records, "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// follow applies what comes after. A failing fetch is tried again: the stores stay as they are meanwhile.
+func (g *Globals) follow(ctx context.Context, fail func(error)) {
+	defer close(g.done)
+	for ctx.Err() == nil {
+		b := <-g.reader.Fetch(ctx, g.position, 500*time.Millisecond)
+		if b.Err != nil {
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		for _, p := range b.Partitions {
+			g.Lock.Lock()
+			err := g.apply(p)
+			g.Lock.Unlock()
+			if err != nil {
+				fail(fmt.Errorf("global stores: %w", err))
+				return
+			}
+		}
+	}
+}
+
+func (g *Globals) apply(p ReadPartition) error {
+	raws := make([]topology.Raw, len(p.Records))
+	for i, r := range p.Records {
+		raws[i] = topology.Raw{Topic: p.Topic, Partition: p.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Time, Headers: r.Headers}
+	}
+	g.position[p.TopicPartition] = p.Next
+	return g.global.Apply(raws)
+}
+
+// Close ends the goroutine and closes the stores.
+func (g *Globals) Close() error {
+	g.cancel()
+	<-g.done
+	g.reader.Close()
+	return g.global.Close()
+}

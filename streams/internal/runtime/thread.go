@@ -1,0 +1,627 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace-go/millrace/state"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// ThreadSpec is what a stream thread is made of.
+type ThreadSpec struct {
+	Name     string
+	Topology *topology.Topology
+	Config   *Config
+	DB       *state.DB // nil: stores live in memory
+	Cache    *state.Cache
+	Consumer Consumer
+	Producer Producer
+	Reader   Reader
+	// Groups are the sub-topologies that read a topic.
+	Subtopology func(topic string) (topology.SubtopologyID, bool)
+	// GlobalStore is the instance of a global store; Global is held for reading while records are processed. Both may be nil.
+	GlobalStore func(name string) any
+	Global      *sync.RWMutex
+	Listener    Listener
+	Logger      *slog.Logger
+	// CommitInterval is the longest time between commits.
+	CommitInterval time.Duration
+	// MaxStep is the longest that one turn of the loop may take.
+	MaxStep time.Duration
+}
+
+// Listener hears what a thread does. Its methods are called in the thread's goroutine and must not block. A nil func is not called.
+type Listener struct {
+	// Running is told whether all tasks of the thread run.
+	Running func(all bool)
+	// Restore is told about each store: when its restore begins, goes on and ends.
+	Restore func(RestoreProgress)
+}
+
+// RestoreProgress is how far the restore of one store has come.
+type RestoreProgress struct {
+	Task      topology.TaskID
+	Store     string
+	Changelog TopicPartition
+	Start     int64 // offsets
+	Position  int64
+	End       int64
+	Records   int64  // restored so far
+	Reason    string // why it is restored, when it is more than a tail
+	Done      bool
+}
+
+// Thread is one stream thread: a goroutine around step, which the owner starts by Run. It owns a group consumer, a producer and a changelog reader,
+// and the tasks that the group gives it.
+type Thread struct {
+	ThreadSpec
+	tasks   map[topology.TaskID]*member
+	inputs  map[TopicPartition]*member
+	restore restorer
+
+	lastCommit time.Time
+	running    bool // what Listener.Running was told last
+	assigned   bool // the group has answered at least once
+	processed  atomic.Int64
+	commits    atomic.Int64
+	requests   chan func() // answered between records
+
+	turn     atomic.Int64            // when the current turn began, for the watchdog
+	snapshot atomic.Pointer[[]*Task] // the running tasks, for the watchdog
+}
+
+// member is a task of the thread with what belongs to its life in the group.
+type member struct {
+	*Task
+	id        topology.TaskID
+	inputs    []TopicPartition
+	committed map[TopicPartition]Committed // of the inputs whose offsets are known
+	queues    map[TopicPartition]*Queue    // nil until it runs
+	high      map[TopicPartition]int64     // high watermarks as of the last fetch
+	quiet     map[TopicPartition]time.Time // since when an empty partition got nothing
+	paused    map[TopicPartition]bool      // for backpressure
+	logs      []*changelogState
+	positions map[string]state.Position // of stores with a changelog of their own
+}
+
+func (m *member) runs() bool { return m.queues != nil }
+
+// NewThread makes a thread. Its clients are closed by Run.
+func NewThread(s ThreadSpec) *Thread {
+	t := &Thread{ThreadSpec: s, tasks: map[topology.TaskID]*member{}, inputs: map[TopicPartition]*member{}, requests: make(chan func(), 16)}
+	t.snapshot.Store(&[]*Task{})
+	return t
+}
+
+// ErrTakenOver says that another process runs with this instance's identity: the same state directory, or a copy of it. Going on would fence that
+// one, which would fence this one, for ever.
+var ErrTakenOver = errors.New("another process has taken over this instance's identity: is its state directory shared or copied?")
+
+// ErrLost says that the group has given the thread's partitions away. It may start anew.
+var ErrLost = errors.New("the group has taken the thread's partitions away")
+
+// LocalError is an error of the instance itself: of its stores, of its time limits.
+type LocalError struct{ Err error }
+
+func (e *LocalError) Error() string { return e.Err.Error() }
+func (e *LocalError) Unwrap() error { return e.Err }
+
+// Run processes until ctx is cancelled, then commits and leaves the group. After an error nothing of what was not committed is left, and the
+// clients are closed without telling the group: another thread may take the place.
+func (t *Thread) Run(ctx context.Context) (err error) {
+	// User functions, requests to Kafka and the last commit outlive the cancelled ctx by a little: Stop has its own bound.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	t.lastCommit = time.Now()
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		for ctx.Err() == nil && err == nil {
+			t.turn.Store(time.Now().UnixNano())
+			err = t.step(ctx, work)
+		}
+		if err == nil {
+			t.turn.Store(time.Now().UnixNano())
+			err = t.commit(work, time.Now())
+		}
+		ended <- t.close(work, err)
+	}()
+	return t.watch(ended, cancel)
+}
+
+// watch waits for the loop's end. A turn that takes too long hangs in user code, which cannot be stopped from outside: the group is left as after a crash, so that
+// others take the tasks, and the loop is left to itself.
+func (t *Thread) watch(ended <-chan error, cancel context.CancelFunc) error {
+	tick := time.NewTicker(max(t.MaxStep/10, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-tick.C:
+			took := time.Since(time.Unix(0, t.turn.Load()))
+			if took < t.MaxStep {
+				continue
+			}
+			cancel()
+			t.Consumer.Kill()
+			return &LocalError{fmt.Errorf("processing has taken %v, longer than MaxPollInterval %v%s", took.Round(time.Millisecond), t.MaxStep, t.hung())}
+		}
+	}
+}
+
+// hung names the records that a hung thread is at.
+func (t *Thread) hung() (at string) {
+	for _, m := range *t.snapshot.Load() {
+		if r, ok := m.Current(); ok {
+			at += fmt.Sprintf("; task %s is at or behind record %s/%d@%d", m.ID(), r.Topic, r.Partition, r.Offset)
+		}
+	}
+	return at
+}
+
+func (t *Thread) close(ctx context.Context, err error) error {
+	errs := []error{err}
+	if err != nil {
+		if c, cancel := context.WithTimeout(ctx, 5*time.Second); t.Consumer.TakenOver(c) {
+			errs = []error{fmt.Errorf("%w (%w)", ErrTakenOver, err)}
+			cancel()
+		} else {
+			cancel()
+		}
+	}
+	for _, m := range t.tasks {
+		errs = append(errs, m.Close())
+	}
+	if err != nil {
+		t.Producer.Close()
+		t.Consumer.Kill()
+	} else {
+		c, cancel := context.WithTimeout(ctx, 3*time.Second)
+		errs = append(errs, t.Consumer.Close(c))
+		cancel()
+		t.Producer.Close()
+	}
+	t.restore.stop()
+	t.Reader.Close()
+	return errors.Join(errs...)
+}
+
+// Do runs f in the thread, between records, and waits for it.
+func (t *Thread) Do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case t.requests <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Task is the running task of that id, nil if the thread has none. Only for use within Do.
+func (t *Thread) Task(id topology.TaskID) *Task {
+	if m := t.tasks[id]; m != nil && m.runs() {
+		return m.Task
+	}
+	return nil
+}
+
+// Tasks are the ids of the running tasks, in order. Only for use within Do.
+func (t *Thread) Tasks() []topology.TaskID {
+	var out []topology.TaskID
+	for id, m := range t.tasks {
+		if m.runs() {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, func(a, b topology.TaskID) int {
+		if a.Subtopology != b.Subtopology {
+			return int(a.Subtopology - b.Subtopology)
+		}
+		return int(a.Partition - b.Partition)
+	})
+	return out
+}
+
+// Processed is the number of records processed since the thread began. Any goroutine may ask.
+func (t *Thread) Processed() int64 { return t.processed.Load() }
+
+const (
+	pollMax   = 10_000
+	chunk     = 500                    // records of one task before the others have their turn
+	idleWait  = 100 * time.Millisecond // how long a poll waits when there is nothing to do
+	sliceTime = 50 * time.Millisecond  // how long the tasks process before the next look at events and the network
+)
+
+// step is one turn of the loop: what the group says, restore, poll, process, punctuate, commit. stop only cuts the waiting for records short.
+func (t *Thread) step(stop, ctx context.Context) error {
+	for _, e := range t.Consumer.Events() {
+		if err := t.handle(ctx, e); err != nil {
+			return err
+		}
+	}
+	t.Consumer.Rejoin()
+	if err := t.restoreStep(ctx); err != nil {
+		return err
+	}
+	t.tell()
+	if err := t.poll(stop); err != nil {
+		return err
+	}
+	for range len(t.requests) {
+		(<-t.requests)()
+	}
+	if err := t.process(); err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := t.punctuate(now); err != nil {
+		return err
+	}
+	if t.due(now) {
+		return t.commit(ctx, now)
+	}
+	return nil
+}
+
+func (t *Thread) tell() {
+	all := t.assigned
+	for _, m := range t.tasks {
+		all = all && m.runs()
+	}
+	if all == t.running {
+		return
+	}
+	t.running = all
+	var running []*Task
+	for _, m := range t.tasks {
+		if m.runs() {
+			running = append(running, m.Task)
+		}
+	}
+	t.snapshot.Store(&running)
+	if t.Listener.Running != nil {
+		t.Listener.Running(all)
+	}
+}
+
+// handle answers one event of the group.
+func (t *Thread) handle(ctx context.Context, e Event) error {
+	defer e.Done()
+	switch e.Kind {
+	case Assigned:
+		return t.assign(ctx, e.Partitions)
+	case Fetched:
+		for tp, c := range e.Committed {
+			if m := t.inputs[tp]; m != nil && !m.runs() {
+				if _, known := m.committed[tp]; !known {
+					m.committed[tp] = c
+				}
+			}
+		}
+		return nil
+	case Revoked:
+		if err := t.commit(ctx, time.Now()); err != nil {
+			return err
+		}
+		return t.drop(e.Partitions)
+	default:
+		return ErrLost
+	}
+}
+
+// assign opens the tasks of newly assigned partitions. They wait for their committed offsets, then for their stores.
+func (t *Thread) assign(ctx context.Context, ps []TopicPartition) error {
+	t.assigned = true
+	byTask := map[topology.TaskID][]TopicPartition{}
+	for _, tp := range ps {
+		sub, ok := t.Subtopology(tp.Topic)
+		if !ok {
+			return fmt.Errorf("thread %s was given topic %s, which no sub-topology reads", t.Name, tp.Topic)
+		}
+		id := topology.TaskID{Subtopology: sub, Partition: tp.Partition}
+		byTask[id] = append(byTask[id], tp)
+	}
+	for id, tps := range byTask {
+		known := map[TopicPartition]Committed{}
+		if old := t.tasks[id]; old != nil { // a topic was added to a pattern: the task starts anew with one input more
+			if err := t.commit(ctx, time.Now()); err != nil {
+				return err
+			}
+			for tp, q := range old.queues {
+				known[tp] = Committed{Offset: q.committed, Metadata: encodeMetadata(q.partitionTime, nil)}
+			}
+			if len(old.queues) == 0 {
+				known = old.committed
+			}
+			tps = append(tps, old.inputs...)
+			if err := t.closeTask(old); err != nil {
+				return err
+			}
+		}
+		slices.SortFunc(tps, func(a, b TopicPartition) int {
+			if a.Topic < b.Topic {
+				return -1
+			}
+			return 1
+		})
+		task, err := OpenTask(TaskSpec{ID: id, Topology: t.Topology, Subtopologies: []topology.SubtopologyID{id.Subtopology}, Inputs: tps, Config: t.Config,
+			DB: t.DB, Cache: t.Cache, Collector: t.Producer, GlobalStore: t.GlobalStore, Now: wallClock, Logger: t.Logger})
+		if err != nil {
+			return err
+		}
+		m := &member{Task: task, id: id, inputs: tps, committed: known, high: map[TopicPartition]int64{}, quiet: map[TopicPartition]time.Time{},
+			paused: map[TopicPartition]bool{}, positions: map[string]state.Position{}}
+		t.tasks[id] = m
+		for _, tp := range tps {
+			t.inputs[tp] = m
+		}
+	}
+	return nil
+}
+
+func wallClock() Time { return Time(time.Now().UnixMilli()) }
+
+// drop closes the tasks of revoked partitions. What they did is committed.
+func (t *Thread) drop(ps []TopicPartition) error {
+	for _, tp := range ps {
+		if m := t.inputs[tp]; m != nil {
+			if err := t.closeTask(m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Thread) closeTask(m *member) error {
+	delete(t.tasks, m.id)
+	for _, tp := range m.inputs {
+		delete(t.inputs, tp)
+	}
+	t.restore.forget(m)
+	return m.Close()
+}
+
+// poll fetches when the queues have room, and waits when there is nothing to process.
+func (t *Thread) poll(ctx context.Context) error {
+	buffered, room, wait := 0, 0, idleWait
+	now := time.Now()
+	for _, m := range t.tasks {
+		if !m.runs() {
+			continue
+		}
+		if m.Ready(Time(now.UnixMilli())) {
+			wait = 0
+		}
+		buffered += m.Buffered()
+		room += t.Config.BufferedRecords * len(m.inputs)
+	}
+	if wait > 0 && t.restore.busy() {
+		wait = 2 * time.Millisecond
+	}
+	if until := t.CommitInterval - now.Sub(t.lastCommit); wait > until {
+		wait = max(until, time.Millisecond)
+	}
+	if buffered > 0 && buffered >= room {
+		t.balance()
+		return nil
+	}
+	err := t.Consumer.Poll(ctx, wait, pollMax, func(tp TopicPartition, rs []topology.Raw, high int64) {
+		m := t.inputs[tp]
+		if m == nil || !m.runs() {
+			return
+		}
+		q := m.queues[tp]
+		m.Push(q, rs)
+		m.high[tp] = high
+		q.SetLag(max(high-q.next, 0))
+	})
+	t.balance()
+	t.probe(now)
+	return err
+}
+
+// balance pauses a partition whose queue is far above its bound, so that others are fetched, and resumes it at half.
+func (t *Thread) balance() {
+	bound := t.Config.BufferedRecords
+	for _, m := range t.tasks {
+		for tp, q := range m.queues {
+			switch n := q.Len(); {
+			case !m.paused[tp] && n > 20*bound && n > 2*pollMax:
+				t.Consumer.Pause([]TopicPartition{tp})
+				m.paused[tp] = true
+			case m.paused[tp] && n <= bound/2:
+				t.Consumer.Resume([]TopicPartition{tp})
+				delete(m.paused, tp)
+			}
+		}
+	}
+}
+
+// probe looks at partitions that have been silent although their high watermark is ahead: transaction markers, aborted records. The consumer does not
+// show that it stepped over them; a direct fetch does.
+func (t *Thread) probe(now time.Time) {
+	for _, m := range t.tasks {
+		for tp, q := range m.queues {
+			if q.Len() > 0 || q.next >= m.high[tp] {
+				if len(m.quiet) > 0 {
+					delete(m.quiet, tp)
+				}
+				continue
+			}
+			since, ok := m.quiet[tp]
+			if !ok {
+				m.quiet[tp] = now
+			} else if now.Sub(since) > 2*idleWait {
+				t.restore.probe(t, m, tp, q)
+			}
+		}
+	}
+}
+
+// process gives each task its turns until nothing is ready or it is time to look at the rest of the world.
+func (t *Thread) process() error {
+	if t.Global != nil {
+		t.Global.RLock()
+		defer t.Global.RUnlock()
+	}
+	began := time.Now()
+	for now := began; ; now = time.Now() {
+		any := false
+		for _, m := range t.tasks {
+			if !m.runs() || !m.Ready(Time(now.UnixMilli())) {
+				continue
+			}
+			n, err := m.Process(chunk)
+			t.processed.Add(int64(n))
+			if err == nil {
+				_, err = m.PunctuateStream()
+			}
+			if err != nil {
+				return err
+			}
+			any = any || n > 0
+			if m.CommitRequested() || m.Full() {
+				return nil
+			}
+		}
+		if !any || now.Sub(began) > sliceTime || now.Sub(t.lastCommit) > t.CommitInterval {
+			return nil
+		}
+	}
+}
+
+func (t *Thread) punctuate(now time.Time) error {
+	for _, m := range t.tasks {
+		if !m.runs() {
+			continue
+		}
+		if _, err := m.PunctuateWall(Time(now.UnixMilli())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due says whether it is time to commit.
+func (t *Thread) due(now time.Time) bool {
+	if now.Sub(t.lastCommit) >= t.CommitInterval {
+		return true
+	}
+	for _, m := range t.tasks {
+		if m.runs() && (m.CommitRequested() || m.Full()) {
+			return true
+		}
+	}
+	return false
+}
+
+// commit is the one commit procedure, for all tasks of the thread together:
+//
+//  1. flush the caches: downstream, into the changelogs;
+//  2. flush the producer: every record is acknowledged, the changelogs' offsets are known;
+//  3. exactly-once: the offsets of the queues' heads go into the transaction, and it ends; an interval that produced nothing commits them plainly;
+//  4. apply what the stores hold to the database, in one batch with the changelogs' offsets;
+//  5. at-least-once: commit the offsets.
+//
+// A crash before 3 leaves no trace under exactly-once; one between 3 and 4 leaves a store behind its changelog, whose tail is replayed. Any error ends
+// the thread, and nothing of the interval is left in memory.
+func (t *Thread) commit(ctx context.Context, now time.Time) error {
+	t.lastCommit = now
+	var live []*member
+	needed := t.Producer.Produced()
+	for _, m := range t.tasks {
+		if m.runs() {
+			live = append(live, m)
+			needed = needed || m.NeedsCommit()
+		}
+	}
+	if !needed {
+		return nil
+	}
+	// Caches flush downstream, and downstream may be another task's input only through a topic: the order of the tasks does not matter.
+	for _, m := range live {
+		if err := m.Flush(); err != nil {
+			return err
+		}
+	}
+	if err := t.Producer.Flush(ctx); err != nil {
+		return err
+	}
+	var offsets []Offset
+	for _, m := range live {
+		offsets = append(offsets, m.Offsets()...)
+	}
+	if t.Producer.Transactional() {
+		if t.Producer.Produced() {
+			if err := t.Producer.Commit(ctx, offsets, t.Consumer); err != nil {
+				return err
+			}
+		} else if err := t.Consumer.Commit(ctx, offsets); err != nil {
+			return err
+		}
+	}
+	if err := t.apply(live, now); err != nil {
+		return err
+	}
+	if !t.Producer.Transactional() {
+		if err := t.Producer.Commit(ctx, offsets, t.Consumer); err != nil {
+			return err
+		}
+		if err := t.Consumer.Commit(ctx, offsets); err != nil {
+			return err
+		}
+	}
+	t.Producer.Forget()
+	for _, m := range live {
+		m.Committed()
+	}
+	t.commits.Add(1)
+	return nil
+}
+
+// apply is step 4 of commit.
+func (t *Thread) apply(live []*member, now time.Time) error {
+	var b *state.Batch
+	if t.DB != nil {
+		b = t.DB.NewBatch()
+	}
+	for _, m := range live {
+		for _, c := range m.logs {
+			pos := m.positions[c.Store]
+			pos.Applied, pos.Topic = Time(now.UnixMilli()), c.ends.TopicID
+			if c.Source {
+				if at, ok := m.SourceOffset(c.Topic); ok {
+					pos.Next = at
+				}
+			} else if next, ok := t.Producer.Next(c.TopicPartition); ok {
+				pos.Next = next
+			}
+			m.positions[c.Store] = pos
+		}
+		if err := m.Apply(b, maps.Clone(m.positions)); err != nil {
+			return &LocalError{fmt.Errorf("task %s: apply: %w", m.id, err)}
+		}
+	}
+	if b == nil {
+		return nil
+	}
+	if err := b.Commit(); err != nil {
+		return &LocalError{fmt.Errorf("thread %s: apply: %w", t.Name, err)}
+	}
+	return nil
+}

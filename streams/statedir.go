@@ -1,0 +1,93 @@
+package streams
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/millrace-go/millrace/state"
+)
+
+// stateDir is an instance's folder: the lock, its identity and the database of its stores.
+//
+//	lock      held while the application runs: one process per folder
+//	identity  names the instance in the group and its transactions, so that a restart takes the place of what was there before
+//	stores/   the database
+type stateDir struct {
+	path     string
+	identity string
+	lock     *flock.Flock
+}
+
+func openStateDir(c *Config) (*stateDir, error) {
+	base := c.StateDir
+	if base == "" {
+		var err error
+		if base, err = DefaultStateDir(); err != nil {
+			return nil, err
+		}
+	}
+	d := &stateDir{path: filepath.Join(base, c.ApplicationID)}
+	if err := os.MkdirAll(d.path, 0o750); err != nil {
+		return nil, fmt.Errorf("state directory %s cannot be created: %w: set Config.StateDir to a folder that this user may write", d.path, err)
+	}
+	d.lock = flock.New(filepath.Join(d.path, "lock"))
+	ok, err := d.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s cannot be locked: %w: set Config.StateDir to a folder that this user may write", d.path, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("state directory %s is in use by another process of this application: stop it, or give this one another Config.StateDir", d.path)
+	}
+	if d.identity, err = d.identify(c.InstanceID); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// identify is the instance's identity: the configured one, or one that is made once.
+func (d *stateDir) identify(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	file := filepath.Join(d.path, "identity")
+	b, err := os.ReadFile(file)
+	if id := strings.TrimSpace(string(b)); err == nil && id != "" {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("state directory: %w", err)
+	}
+	id := strings.ToLower(rand.Text()[:12])
+	tmp := file + ".tmp"
+	if err := os.WriteFile(tmp, []byte(id+"\n"), 0o640); err != nil {
+		return "", fmt.Errorf("state directory %s cannot be written: %w", d.path, err)
+	}
+	if err := os.Rename(tmp, file); err != nil {
+		return "", fmt.Errorf("state directory: %w", err)
+	}
+	return id, nil
+}
+
+// openDB opens the database. One that cannot be opened is moved aside: its stores are rebuilt from their changelogs.
+func (d *stateDir) openDB(c *Config) (*state.DB, error) {
+	path := filepath.Join(d.path, "stores")
+	o := state.DBOptions{Memory: c.StateMemory, Logger: c.Logger}
+	db, err := state.OpenDB(path, o)
+	if err == nil {
+		return db, nil
+	}
+	aside := path + ".damaged"
+	if rerr := errors.Join(os.RemoveAll(aside), os.Rename(path, aside)); rerr != nil {
+		return nil, fmt.Errorf("stores in %s cannot be opened: %w (and not moved aside: %w)", path, err, rerr)
+	}
+	c.Logger.Warn("the stores could not be opened and are rebuilt from their changelogs; the damaged files were kept", "error", err, "kept", aside)
+	return state.OpenDB(path, o)
+}
+
+func (d *stateDir) close() error { return d.lock.Unlock() }
