@@ -231,6 +231,9 @@ func TestRunnerComparesStoresAndTexts(t *testing.T) {
 func TestRunnerAgreesWithRecordings(t *testing.T) {
 	files, err := conformanceFiles()
 	require.NoError(t, err)
+	if files == nil {
+		t.Skip("no recorded cases")
+	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
