@@ -21,6 +21,9 @@ type Config struct {
 	MaxMemberBytes   int // metadata or assignment of one member, 256 KiB
 	MaxMetadataBytes int // offset.metadata.max.bytes, 4096
 
+	ConsumerSessionTimeout    time.Duration // group.consumer.session.timeout.ms, 45 s
+	ConsumerHeartbeatInterval time.Duration // group.consumer.heartbeat.interval.ms, 5 s
+
 	OffsetRetention      time.Duration // offsets.retention.minutes, 7 days; negative keeps offsets for ever
 	OffsetRetentionCheck time.Duration // offsets.retention.check.interval.ms, 10 min
 
@@ -34,6 +37,8 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	setDefault(&c.MinSessionTimeout, 6*time.Second)
 	setDefault(&c.MaxSessionTimeout, 30*time.Minute)
+	setDefault(&c.ConsumerSessionTimeout, 45*time.Second)
+	setDefault(&c.ConsumerHeartbeatInterval, 5*time.Second)
 	setDefault(&c.MaxGroups, 1000)
 	setDefault(&c.MaxMembers, 1000)
 	setDefault(&c.MaxMemberBytes, 256<<10)
@@ -82,6 +87,9 @@ type Coordinator struct {
 	groups map[string]*group
 	timers timers
 	out    Output
+
+	topics     map[string]Topic // by name
+	topicNames map[topicID]string
 
 	nextExpiry time.Time // when offsets are next checked for age
 }
@@ -139,6 +147,10 @@ func (c *Coordinator) Handle(now time.Time, from Client, req kmsg.Request, reply
 		c.answer(reply, c.offsetFetch(req))
 	case *kmsg.OffsetDeleteRequest:
 		c.answer(reply, c.offsetDelete(req))
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		c.answer(reply, c.consumerHeartbeat(now, from, req))
+	case *kmsg.ConsumerGroupDescribeRequest:
+		c.answer(reply, c.consumerGroupDescribe(req))
 	case *kmsg.TxnOffsetCommitRequest:
 		c.answer(reply, c.txnOffsetCommit(now, req))
 	default:

@@ -26,6 +26,12 @@ func (c *Coordinator) describeGroups(req *kmsg.DescribeGroupsRequest) *kmsg.Desc
 				rg.ErrorCode = kerr.GroupIDNotFound.Code
 				rg.ErrorMessage = kmsg.StringPtr("Group " + id + " not found.")
 			}
+		case g.consumer != nil:
+			rg.State = "Dead"
+			if req.Version >= 6 {
+				rg.ErrorCode = kerr.GroupIDNotFound.Code
+				rg.ErrorMessage = kmsg.StringPtr("Group " + id + " is not a classic group.")
+			}
 		case g.classic == nil:
 			rg.State = empty.String()
 		default:
@@ -74,6 +80,9 @@ func (c *Coordinator) listGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGroupsRe
 }
 
 func (g *group) describe() (state, kind, protocolType string) {
+	if g.consumer != nil {
+		return g.consumer.state(), "consumer", consumerProtocol
+	}
 	if g.classic == nil {
 		return empty.String(), "classic", ""
 	}
@@ -115,6 +124,9 @@ func (c *Coordinator) deleteGroup(g *group) {
 // not say what it reads, it may be every topic.
 func (g *group) subscribed() func(topic string) bool {
 	topics := make(map[string]bool)
+	if g.consumer != nil {
+		return g.consumer.reads
+	}
 	if g.classic != nil && g.classic.protocolType == consumerProtocol {
 		for _, m := range g.classic.members {
 			for _, p := range m.protocols {

@@ -117,6 +117,16 @@ func (c *Coordinator) restore(now time.Time, key, value []byte) error {
 			o, err = decodeOffset(value)
 			c.group(id).restoreStaged(producer, p, o)
 		}
+	case kindConsumer:
+		id := r.string()
+		if r.ok {
+			err = c.group(id).restoreConsumer(value)
+		}
+	case kindMember:
+		id, member := r.string(), r.string()
+		if r.ok {
+			err = c.group(id).restoreMember(c, now, member, value)
+		}
 	default:
 		return fmt.Errorf("group metadata: unknown kind of key %q: written by a newer version?", key)
 	}

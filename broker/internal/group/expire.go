@@ -32,7 +32,7 @@ func (c *Coordinator) expired(g *group, o offset, now time.Time) bool {
 	}
 	from := time.UnixMilli(o.committed)
 	switch {
-	case g.classic == nil:
+	case g.classic == nil: // what a consumer group reads does not expire
 	case g.empty():
 		if g.classic.since.After(from) {
 			from = g.classic.since

@@ -14,7 +14,11 @@ type group struct {
 	offsets map[partition]offset
 	staged  map[int64]map[partition]offset // by producer id: in an open transaction
 
-	classic *classic // nil: offsets only, "simple" in Kafka's words
+	// At most one of them is set; none is a group of offsets only, "simple"
+	// in Kafka's words. A group without members changes from one to the other
+	// with the next join.
+	classic  *classic
+	consumer *consumer
 
 	due  time.Time // when tick is to be called; zero when never
 	slot int       // index in the coordinator's timers; -1 when not there
@@ -39,6 +43,9 @@ func (c *Coordinator) forget(g *group) {
 	if g.classic != nil {
 		c.write(groupKey(g.id), nil)
 	}
+	if g.consumer != nil {
+		c.write(consumerKey(g.id), nil)
+	}
 }
 
 // sorted is the groups by id: what is listed or done for each has one order.
@@ -61,6 +68,9 @@ func (g *group) tick(c *Coordinator, now time.Time) {
 	if g.classic != nil {
 		g.classic.tick(c, now)
 	}
+	if g.consumer != nil {
+		g.consumer.tick(c, now)
+	}
 }
 
 // next is the earliest time at which something in g becomes due.
@@ -68,10 +78,16 @@ func (g *group) next() time.Time {
 	if g.classic != nil {
 		return g.classic.next()
 	}
+	if g.consumer != nil {
+		return g.consumer.next()
+	}
 	return time.Time{}
 }
 
 func (g *group) empty() bool {
+	if g.consumer != nil {
+		return len(g.consumer.members) == 0
+	}
 	return g.classic == nil || g.classic.state == empty
 }
 

@@ -18,11 +18,14 @@ import (
 
 // world drives a Coordinator with virtual time and keeps what it writes.
 type world struct {
-	t     require.TestingT
-	cfg   Config
-	now   time.Time
-	c     *Coordinator
-	disk  map[string]string
+	t    require.TestingT
+	cfg  Config
+	now  time.Time
+	c    *Coordinator
+	disk map[string]string
+
+	topics []Topic
+
 	ids   int
 	lines []string // what came out, in order
 
@@ -51,6 +54,7 @@ func (w *world) load() {
 	})
 	require.NoError(w.t, err)
 	w.c = c
+	w.c.SetTopics(w.topics)
 }
 
 // settle writes what there is to write and lets the answers go.
@@ -146,6 +150,7 @@ func TestScripts(t *testing.T) {
 type identity struct {
 	member string
 	gen    int32
+	owned  assignment
 }
 
 type script struct {
@@ -214,7 +219,7 @@ func (s *script) ptr(key string) *string {
 		if len(v) == 0 {
 			return kmsg.StringPtr("")
 		}
-		return &v[0]
+		return kmsg.StringPtr(strings.Trim(v[0], `"`))
 	}
 	return nil
 }
@@ -329,6 +334,12 @@ func (s *script) do(line string) {
 		})
 	case "describe":
 		s.describe(label, from)
+	case "topics":
+		s.setTopics()
+	case "beat":
+		s.beat(label, from, me)
+	case "describe-consumer":
+		s.describeConsumer(label, from)
 	case "list":
 		req := kmsg.NewPtrListGroupsRequest()
 		req.Version = 5
@@ -430,7 +441,9 @@ func (s *script) commit(label, cmd string, from Client, me *identity, gen int32)
 	if _, ok := s.args["outside"]; ok {
 		member, gen = "", -1
 	}
-	print := func(topic string, index int32, code int16) { s.printf("%s: %s/%d %s", label, topic, index, errName(code)) }
+	print := func(topic string, index int32, code int16) {
+		s.printf("%s: %s/%d %s", label, topic, index, errName(code))
+	}
 	if cmd == "txn-commit" {
 		req := kmsg.NewPtrTxnOffsetCommitRequest()
 		req.Version = 3
@@ -523,6 +536,107 @@ func (s *script) describe(label string, from Client) {
 					instance = " instance=" + *m.InstanceID
 				}
 				s.printf("  %s%s client=%s%s metadata=%q assignment=%q", m.MemberID, instance, m.ClientID, m.ClientHost, m.ProtocolMetadata, m.MemberAssignment)
+			}
+		}
+	})
+}
+
+// setTopics takes topics as name:partitions; the id is the name's first byte.
+func (s *script) setTopics() {
+	var topics []Topic
+	for _, a := range s.d {
+		name, n, _ := strings.Cut(a.Key, ":")
+		partitions, err := strconv.Atoi(n)
+		require.NoError(s.t, err)
+		topics = append(topics, Topic{Name: name, ID: topicID{name[0]}, Partitions: int32(partitions)})
+	}
+	s.topics = topics
+	s.c.SetTopics(topics)
+}
+
+// printAssignment writes t:0,1 u:0 for topics whose ids are letters.
+func printAssignment(a assignment) string {
+	var out []string
+	for _, id := range a.topics() {
+		out = append(out, fmt.Sprintf("%c:%s", id[0], strings.Trim(strings.ReplaceAll(fmt.Sprint(a[id]), " ", ","), "[]")))
+	}
+	return "{" + strings.Join(out, " ") + "}"
+}
+
+// beat is a heartbeat of a consumer group. With `join` it is a full one with
+// epoch 0; `owned=all` reports what the last answers gave, `owned=()` nothing.
+func (s *script) beat(label string, from Client, me *identity) {
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Version = int16(s.num("v", 1))
+	req.Group = s.bare(0)
+	req.MemberID, req.InstanceID, req.RackID = me.member, s.ptr("instance"), s.ptr("rack")
+	req.MemberEpoch = int32(s.num("epoch", int64(max(me.gen, 0))))
+	req.RebalanceTimeoutMillis = -1
+	req.ServerAssignor = s.ptr("assignor")
+	if t, ok := s.args["topics"]; ok {
+		req.SubscribedTopicNames = append([]string{}, t...)
+	}
+	req.SubscribedTopicRegex = s.ptr("regex")
+	if _, ok := s.args["join"]; ok {
+		req.MemberEpoch = 0
+		me.owned = assignment{}
+	}
+	if _, ok := s.args["full"]; ok || req.MemberEpoch == 0 {
+		req.RebalanceTimeoutMillis = int32(s.dur("rebalance", 30*time.Second).Milliseconds())
+		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	}
+	if v, ok := s.args["owned"]; ok {
+		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+		if len(v) > 0 && v[0] == "all" {
+			for _, id := range me.owned.topics() {
+				req.Topics = append(req.Topics, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: id, Partitions: me.owned[id]})
+			}
+		}
+	}
+	s.call(label, from, req, func(resp kmsg.Response) {
+		r := resp.(*kmsg.ConsumerGroupHeartbeatResponse)
+		if r.ErrorCode != 0 {
+			s.printf("%s: %s (%s)", label, errName(r.ErrorCode), *r.ErrorMessage)
+			return
+		}
+		if _, lost := s.args["lost"]; lost {
+			s.printf("%s: answer lost", label)
+			return
+		}
+		me.member, me.gen = *r.MemberID, r.MemberEpoch
+		out := fmt.Sprintf("%s: member=%s epoch=%d", label, *r.MemberID, r.MemberEpoch)
+		if r.Assignment != nil {
+			me.owned = assignment{}
+			for _, t := range r.Assignment.Topics {
+				me.owned[t.TopicID] = t.Partitions
+			}
+			out += " " + printAssignment(me.owned)
+		}
+		s.printf("%s", out)
+	})
+}
+
+func (s *script) describeConsumer(label string, from Client) {
+	req := kmsg.NewPtrConsumerGroupDescribeRequest()
+	req.Version = 1
+	req.Groups = []string{s.bare(0)}
+	print := func(a kmsg.Assignment) string {
+		var out []string
+		for _, t := range a.TopicPartitions {
+			out = append(out, fmt.Sprintf("%s:%v", t.Topic, t.Partitions))
+		}
+		return "{" + strings.Join(out, " ") + "}"
+	}
+	s.call(label, from, req, func(resp kmsg.Response) {
+		for _, g := range resp.(*kmsg.ConsumerGroupDescribeResponse).Groups {
+			if g.ErrorCode != 0 {
+				s.printf("%s: %s", label, errName(g.ErrorCode))
+				continue
+			}
+			s.printf("%s: %s epoch=%d assignment-epoch=%d %s", label, g.State, g.Epoch, g.AssignmentEpoch, g.AssignorName)
+			for _, m := range g.Members {
+				s.printf("  %s epoch=%d client=%s%s topics=%v assigned=%s target=%s", m.MemberID, m.MemberEpoch, m.ClientID, m.ClientHost,
+					m.SubscribedTopics, print(m.Assignment), print(m.TargetAssignment))
 			}
 		}
 	})

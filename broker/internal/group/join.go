@@ -26,6 +26,10 @@ func (c *Coordinator) joinGroup(now time.Time, from Client, req *kmsg.JoinGroupR
 	}
 	g := c.groups[req.Group]
 	if g == nil || g.classic == nil {
+		if g != nil && !g.empty() {
+			refuse(kerr.InconsistentGroupProtocol) // a consumer group (KIP-848)
+			return
+		}
 		if req.MemberID != "" {
 			refuse(kerr.UnknownMemberID)
 			return
@@ -40,6 +44,10 @@ func (c *Coordinator) joinGroup(now time.Time, from Client, req *kmsg.JoinGroupR
 		}
 		if g == nil {
 			g = c.newGroup(req.Group)
+		}
+		if g.consumer != nil {
+			g.consumer = nil
+			c.write(consumerKey(g.id), nil)
 		}
 		g.classic = newClassic(g, now)
 	}

@@ -79,6 +79,9 @@ func (c *Coordinator) committer(now time.Time, id, member string, instance *stri
 		}
 		return c.newGroup(id), nil
 	}
+	if g.consumer != nil {
+		return g, g.consumer.mayCommit(member, instance, generation, how, version)
+	}
 	if g.classic == nil {
 		if generation >= 0 || member != "" || instance != nil {
 			return nil, kerr.UnknownMemberID
@@ -162,6 +165,12 @@ func (c *Coordinator) fetchGroup(req kmsg.OffsetFetchRequestGroup, stable bool) 
 	if g == nil {
 		g = &group{}
 	}
+	if g.consumer != nil {
+		if err := g.consumer.mayFetch(req); err != nil {
+			resp.ErrorCode = err.Code
+			return resp
+		}
+	}
 	topics := req.Topics
 	if topics == nil {
 		topics = g.committedTopics()
@@ -211,7 +220,7 @@ func (c *Coordinator) offsetDelete(req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDe
 	case g == nil:
 		resp.ErrorCode = kerr.GroupIDNotFound.Code
 		return resp
-	case !g.empty() && g.classic.protocolType != consumerProtocol:
+	case !g.empty() && g.classic != nil && g.classic.protocolType != consumerProtocol:
 		// What its members read is not ours to know.
 		resp.ErrorCode = kerr.NonEmptyGroup.Code
 		return resp
