@@ -441,3 +441,32 @@ func BenchmarkOrder(b *testing.B) {
 		}
 	})
 }
+
+// FuzzSchema looks for schemas of which this package and goavro see another structure: the limits would not hold then.
+func FuzzSchema(f *testing.F) {
+	for _, s := range []string{
+		list, orders, nested(`"null"`, 3), `{"type":{"type":"int"}}`, `["null",{"type":"map","values":"bytes"}]`,
+		`{"type":"record","name":"int.date","fields":[{"name":"a","type":{"type":"int","logicalType":"date"}}]}`,
+		`{"type":"record","name":"R","namespace":"n","fields":[{"name":"a","type":{"type":"fixed","name":"F","namespace":"","size":2}},{"name":"b","type":"F"}]}`,
+		`{"type":"record","name":"R","fields":[{"name":"a","type":"R"}]}`,
+		`{"type":"fixed","name":"F","size":"5","logicalType":"decimal","precision":3}`,
+		`{"type":"string","logicalType":"validated-string","pattern":"a+"}`,
+		`{"type":"long","logicalType":7}`,
+		`{"type":"enum","name":"E","symbols":["A"],"default":"A"}`,
+	} {
+		f.Add(s, []byte{2, 2, 2, 0, 0, 0, 0})
+		f.Add(s, []byte{})
+	}
+	f.Fuzz(func(t *testing.T, schema string, src []byte) {
+		s, err := avro.New(schema)
+		if err != nil {
+			return
+		}
+		if _, err = s.Decode(src); err == nil {
+			return
+		}
+		for _, sign := range []string{"short buffer", "the codec left", "panicked"} {
+			require.NotContains(t, err.Error(), sign, "goavro saw another structure in bytes that the walk had found good")
+		}
+	})
+}
