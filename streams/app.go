@@ -253,11 +253,11 @@ func (a *App) keepThread(ctx context.Context, name string, clients *kafka.Config
 	for {
 		began := time.Now()
 		err := a.runThread(ctx, name, clients, plan, db, globals)
-		if err == nil || ctx.Err() != nil && runtime.Restartable(err) {
+		if err == nil || ctx.Err() != nil && kafka.Restartable(err) {
 			return nil
 		}
 		a.threadRuns(name, false)
-		if !runtime.Restartable(err) {
+		if !kafka.Restartable(err) {
 			return fmt.Errorf("thread %s: %w", name, err)
 		}
 		if time.Since(began) > time.Minute {
