@@ -140,3 +140,30 @@ func ExampleAssigner() {
 	// 2026-10-24T22:00:00Z/2026-10-25T23:00:00Z 25h0m0s
 	// page@2026-10-24T22:00:00Z/2026-10-25T23:00:00Z <nil>
 }
+
+func ExampleWindowed() {
+	k := window.Windowed[string]{Key: "page", Window: window.Window{Start: 0, End: 60_000}}
+	fmt.Println(k)
+	fmt.Println(k.Key, k.Start.Millis(), k.End.Sub(k.Start))
+	// Output:
+	// page@1970-01-01T00:00:00Z/1970-01-01T00:01:00Z
+	// page 0 1m0s
+}
+
+func ExampleWindow() {
+	fmt.Println(window.Window{Start: 0, End: 60_000})
+	fmt.Println(window.CheckAssigned(window.Window{Start: 5, End: 5}))
+	// Output:
+	// 1970-01-01T00:00:00Z/1970-01-01T00:01:00Z
+	// window: the window that starts at 1970-01-01T00:00:00.005Z (5 ms) ends at 5 ms: not after its start, or beyond the end of time
+}
+
+func ExampleAppendStoreKey() {
+	b := window.AppendStoreKey(nil, []byte("page"), 60_000, 0)
+	fmt.Printf("%q\n", b)
+	key, start, seq, err := window.ParseStoreKey(b)
+	fmt.Println(string(key), start, seq, err)
+	// Output:
+	// "page\x00\x00\x00\x00\x00\x00\xea`\x00\x00\x00\x00"
+	// page 1970-01-01T00:01:00Z 0 <nil>
+}
