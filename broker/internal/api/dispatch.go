@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace-go/millrace/broker/internal/shape"
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
@@ -18,6 +19,7 @@ func on[Q kmsg.Request](f func(n *Node, r *wire.Request, req Q) (kmsg.Response, 
 type api struct {
 	key      kmsg.Key
 	min, max int16
+	shape    shape.Shape // checked before a request is decoded
 	handle   handler
 }
 
@@ -26,36 +28,66 @@ func table() []api {
 	return []api{
 		// Produce is advertised from version 0 because librdkafka takes a higher minimum for a broker that cannot
 		// compress (KAFKA-18659). Versions below 3 are answered with an error.
-		{key: kmsg.Produce, min: 0, max: 13, handle: on(produce)},
-		{key: kmsg.Fetch, min: 4, max: 18, handle: on(fetch)},
-		{key: kmsg.ListOffsets, min: 1, max: 11, handle: on(listOffsets)},
-		{key: kmsg.Metadata, min: 0, max: 13, handle: on(metadata)},
-		{key: kmsg.OffsetCommit, min: 2, max: 10, handle: on(offsetCommit)},
-		{key: kmsg.OffsetFetch, min: 1, max: 10, handle: on(offsetFetch)},
-		{key: kmsg.FindCoordinator, min: 0, max: 6, handle: on(findCoordinator)},
-		{key: kmsg.JoinGroup, min: 0, max: 9, handle: on(joinGroup)},
-		{key: kmsg.Heartbeat, min: 0, max: 4, handle: on(heartbeat)},
-		{key: kmsg.LeaveGroup, min: 0, max: 5, handle: on(leaveGroup)},
-		{key: kmsg.SyncGroup, min: 0, max: 5, handle: on(syncGroup)},
-		{key: kmsg.DescribeGroups, min: 0, max: 6, handle: on(describeGroups)},
-		{key: kmsg.ListGroups, min: 0, max: 5, handle: on(listGroups)},
-		{key: kmsg.ApiVersions, min: 0, max: 4, handle: apiVersions},
-		{key: kmsg.CreateTopics, min: 2, max: 7, handle: on(createTopics)},
-		{key: kmsg.DeleteTopics, min: 1, max: 6, handle: on(deleteTopics)},
-		{key: kmsg.DeleteRecords, min: 0, max: 2, handle: on(deleteRecords)},
-		{key: kmsg.InitProducerID, min: 0, max: 5, handle: on(initProducerID)},
-		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, handle: on(offsetForLeaderEpoch)},
-		{key: kmsg.AddPartitionsToTxn, min: 0, max: 5, handle: on(addPartitionsToTxn)},
-		{key: kmsg.AddOffsetsToTxn, min: 0, max: 4, handle: on(addOffsetsToTxn)},
-		{key: kmsg.EndTxn, min: 0, max: 5, handle: on(endTxn)},
-		{key: kmsg.TxnOffsetCommit, min: 0, max: 6, handle: on(txnOffsetCommit)},
-		{key: kmsg.DescribeConfigs, min: 1, max: 4, handle: on(describeConfigs)},
-		{key: kmsg.AlterConfigs, min: 0, max: 2, handle: on(alterConfigs)},
-		{key: kmsg.CreatePartitions, min: 0, max: 3, handle: on(createPartitions)},
-		{key: kmsg.DeleteGroups, min: 0, max: 3, handle: on(deleteGroups)},
-		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, handle: on(incrementalAlterConfigs)},
-		{key: kmsg.OffsetDelete, min: 0, max: 0, handle: on(offsetDelete)},
-		{key: kmsg.DescribeCluster, min: 0, max: 2, handle: on(describeCluster)},
+		{key: kmsg.Produce, min: 0, max: 13, handle: on(produce),
+			shape: shape.MustParse("str@3 i16 i32 [str@0-12 uuid@13 [i32 bytes]]")},
+		{key: kmsg.Fetch, min: 4, max: 18, handle: on(fetch),
+			shape: shape.MustParse("i32@0-14 i32 i32 i32@3 i8@4 i32@7 i32@7 [str@0-12 uuid@13 [i32 i32@9 i64 i32@12 i64@5 i32]] [str@7-12 uuid@13 []i32]@7 str@11 {1 i32 i64}")},
+		{key: kmsg.ListOffsets, min: 1, max: 11, handle: on(listOffsets),
+			shape: shape.MustParse("i32 i8@2 [str [i32 i32@4 i64 i32@0-0]] i32@10")},
+		{key: kmsg.Metadata, min: 0, max: 13, handle: on(metadata),
+			shape: shape.MustParse("[uuid@10 str] i8@4 i8@8-10 i8@8")},
+		{key: kmsg.OffsetCommit, min: 2, max: 10, handle: on(offsetCommit),
+			shape: shape.MustParse("str i32@1 str@1 str@7 i64@2-4 [str@0-9 uuid@10 [i32 i64 i64@1-1 i32@6 str]]")},
+		{key: kmsg.OffsetFetch, min: 1, max: 10, handle: on(offsetFetch),
+			shape: shape.MustParse("str@0-7 [str []i32]@0-7 [str str@9 i32@9 [str@8-9 uuid@10 []i32]]@8 i8@7")},
+		{key: kmsg.FindCoordinator, min: 0, max: 6, handle: on(findCoordinator),
+			shape: shape.MustParse("str@0-3 i8@1 []str@4")},
+		{key: kmsg.JoinGroup, min: 0, max: 9, handle: on(joinGroup),
+			shape: shape.MustParse("str i32 i32@1 str str@5 str [str bytes] str@8")},
+		{key: kmsg.Heartbeat, min: 0, max: 4, handle: on(heartbeat),
+			shape: shape.MustParse("str i32 str str@3")},
+		{key: kmsg.LeaveGroup, min: 0, max: 5, handle: on(leaveGroup),
+			shape: shape.MustParse("str str@0-2 [str str str@5]@3")},
+		{key: kmsg.SyncGroup, min: 0, max: 5, handle: on(syncGroup),
+			shape: shape.MustParse("str i32 str str@3 str@5 str@5 [str bytes]")},
+		{key: kmsg.DescribeGroups, min: 0, max: 6, handle: on(describeGroups),
+			shape: shape.MustParse("[]str i8@3")},
+		{key: kmsg.ListGroups, min: 0, max: 5, handle: on(listGroups),
+			shape: shape.MustParse("[]str@4 []str@5")},
+		{key: kmsg.ApiVersions, min: 0, max: 4, handle: apiVersions,
+			shape: shape.MustParse("str@3 str@3 str@5 i32@5")},
+		{key: kmsg.CreateTopics, min: 2, max: 7, handle: on(createTopics),
+			shape: shape.MustParse("[str i32 i16 [i32 []i32] [str str]] i32 i8@1")},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, handle: on(deleteTopics),
+			shape: shape.MustParse("[]str@0-5 [str uuid]@6 i32")},
+		{key: kmsg.DeleteRecords, min: 0, max: 2, handle: on(deleteRecords),
+			shape: shape.MustParse("[str [i32 i64]] i32")},
+		{key: kmsg.InitProducerID, min: 0, max: 5, handle: on(initProducerID),
+			shape: shape.MustParse("str i32 i64@3 i16@3")},
+		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, handle: on(offsetForLeaderEpoch),
+			shape: shape.MustParse("i32@3 [str [i32 i32@2 i32]]")},
+		{key: kmsg.AddPartitionsToTxn, min: 0, max: 5, handle: on(addPartitionsToTxn),
+			shape: shape.MustParse("str@0-3 i64@0-3 i16@0-3 [str []i32]@0-3 [str i64 i16 i8 [str []i32]]@4")},
+		{key: kmsg.AddOffsetsToTxn, min: 0, max: 4, handle: on(addOffsetsToTxn),
+			shape: shape.MustParse("str i64 i16 str")},
+		{key: kmsg.EndTxn, min: 0, max: 5, handle: on(endTxn),
+			shape: shape.MustParse("str i64 i16 i8")},
+		{key: kmsg.TxnOffsetCommit, min: 0, max: 6, handle: on(txnOffsetCommit),
+			shape: shape.MustParse("str str i64 i16 i32@3 str@3 str@3 [str@0-5 uuid@6 [i32 i64 i32@2 str]]")},
+		{key: kmsg.DescribeConfigs, min: 1, max: 4, handle: on(describeConfigs),
+			shape: shape.MustParse("[i8 str []str] i8@1 i8@3")},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, handle: on(alterConfigs),
+			shape: shape.MustParse("[i8 str [str str]] i8")},
+		{key: kmsg.CreatePartitions, min: 0, max: 3, handle: on(createPartitions),
+			shape: shape.MustParse("[str i32 [[]i32]] i32 i8")},
+		{key: kmsg.DeleteGroups, min: 0, max: 3, handle: on(deleteGroups),
+			shape: shape.MustParse("[]str")},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, handle: on(incrementalAlterConfigs),
+			shape: shape.MustParse("[i8 str [str i8 str]] i8")},
+		{key: kmsg.OffsetDelete, min: 0, max: 0, handle: on(offsetDelete),
+			shape: shape.MustParse("str [str [i32]]")},
+		{key: kmsg.DescribeCluster, min: 0, max: 2, handle: on(describeCluster),
+			shape: shape.MustParse("i8 i8@1 i8@2")},
 	}
 }
 
@@ -95,6 +127,19 @@ func (d *Dispatcher) Check(c *wire.Conn, key, version int16) wire.Verdict {
 		return wire.ServeV0
 	}
 	return wire.Refuse
+}
+
+// Decode is part of wire.Handler.
+func (d *Dispatcher) Decode(key, version int16, body []byte) (kmsg.Request, error) {
+	req := kmsg.RequestForKey(key)
+	req.SetVersion(version)
+	if err := d.find(key).shape.Check(body, version, req.IsFlexible()); err != nil {
+		return nil, err
+	}
+	if err := req.ReadFrom(body); err != nil {
+		return nil, err
+	}
+	return req, nil
 }
 
 // Handle is part of wire.Handler.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type Conn struct {
 	once   sync.Once
 
 	authenticated atomic.Bool
+	unanswered    atomic.Int64
 	// Auth is the state of the connection's authentication, owned by the handler and used by the reader only.
 	Auth any
 }
@@ -126,6 +128,9 @@ func (c *Conn) read(answers chan<- answer) error {
 			return err
 		}
 		if _, err := r.Peek(1); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && c.unanswered.Load() > 0 {
+				continue // it waits for us, not we for it
+			}
 			return err
 		}
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.limits.FrameTimeout)); err != nil {
@@ -138,6 +143,7 @@ func (c *Conn) read(answers chan<- answer) error {
 		if !ok {
 			continue
 		}
+		c.unanswered.Add(1)
 		select {
 		case answers <- a:
 		case <-c.ctx.Done():
@@ -182,9 +188,7 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	case ServeV0:
 		a.version = 0
 	case Serve:
-		req.Body = kmsg.RequestForKey(h.key)
-		req.Body.SetVersion(h.version)
-		if err := req.Body.ReadFrom(body); err != nil {
+		if req.Body, err = c.s.h.Decode(h.key, h.version, body); err != nil {
 			return a, false, fmt.Errorf("%w: %s v%d from client %q: %w", ErrFrame, kmsg.NameForKey(h.key), h.version, h.clientID, err)
 		}
 	default:
@@ -218,12 +222,14 @@ func (c *Conn) write(answers <-chan answer) {
 			resp = a.later(c.ctx)
 		}
 		if resp == nil || c.ctx.Err() != nil {
+			c.unanswered.Add(-1)
 			continue
 		}
 		resp.SetVersion(a.version)
 		if err := c.writeOne(a.correlationID, resp); err != nil {
 			c.close() // the reader reports what there is to report
 		}
+		c.unanswered.Add(-1)
 	}
 }
 

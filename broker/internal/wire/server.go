@@ -67,6 +67,8 @@ type Listener struct {
 type Handler interface {
 	// Check says whether a request of this key and version can be decoded and handled.
 	Check(c *Conn, key, version int16) Verdict
+	// Decode decodes a body that Check said to serve. Strings are copied from it, byte slices are not.
+	Decode(key, version int16, body []byte) (kmsg.Request, error)
 	Handle(r *Request) (kmsg.Response, error)
 }
 
