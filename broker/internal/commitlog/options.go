@@ -47,7 +47,7 @@ type Options struct {
 	// Dir is the directory of the log, created if need be. Everything in it belongs to the store.
 	Dir string
 	// DB holds the manifests. The caller opens it before the store and closes it after it. Commits
-	// use pebble.Sync.
+	// use pebble.Sync. Unless Sync is SyncNone, its WAL must really be synced: the log is what the manifests say.
 	DB *pebble.DB
 	// KeyPrefix starts every key that the store writes into DB. Default "commitlog/".
 	KeyPrefix []byte
@@ -71,6 +71,8 @@ type Options struct {
 	MaxOpenFiles int
 	// IndexMemory bounds the indexes of sealed segments held in memory, in bytes. Default 32 MiB.
 	IndexMemory int64
+	// DeleteDelay is how long the files of deleted segments stay, but for SyncAlways. Default 1 min.
+	DeleteDelay time.Duration
 	// RecoveryWorkers is how many partitions are recovered at a time. Default GOMAXPROCS.
 	RecoveryWorkers int
 }
@@ -90,6 +92,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.CompactionMemory, 64<<20)
 	setDefault(&o.MaxOpenFiles, 512)
 	setDefault(&o.IndexMemory, 32<<20)
+	setDefault(&o.DeleteDelay, time.Minute)
 	setDefault(&o.RecoveryWorkers, runtime.GOMAXPROCS(0))
 	return o
 }

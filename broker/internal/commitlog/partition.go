@@ -1,212 +1,305 @@
 package commitlog
 
-// Partition is one partition's log. All methods are safe for concurrent use.
-type Partition struct{}
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 
-// AppendOptions say under which conditions a batch is appended.
-type AppendOptions struct {
-	// BeginTxn is asked before a transactional batch would begin a transaction of its producer in
-	// this partition, or go on with one under a newer epoch (KIP-890). An error refuses the batch and is returned as it is. nil allows
-	// everything. It runs with the partition locked: it must not call into this package.
-	BeginTxn func(producerID int64, epoch int16) error
-}
-
-// AppendResult says where a batch went.
-type AppendResult struct {
-	BaseOffset, LastOffset int64
-	// LogAppendTime is the time given to the records in ms, -1 if they keep their own.
-	LogAppendTime  int64
-	LogStartOffset int64
-	// Duplicate: the batch was appended before, at BaseOffset; nothing was written.
-	Duplicate bool
-}
-
-// MarkerResult says what became of a transaction marker.
-type MarkerResult struct {
-	// Written is false when the producer had no open transaction here: nothing was done.
-	Written bool
-	Offset  int64
-}
-
-// Isolation says what a reader may see.
-type Isolation uint8
-
-const (
-	// ReadUncommitted reads up to the high watermark.
-	ReadUncommitted Isolation = iota
-	// ReadCommitted reads up to the last stable offset.
-	ReadCommitted
+	"github.com/cockroachdb/pebble/v2"
 )
 
-// ReadRequest describes a read.
-type ReadRequest struct {
-	Offset int64
-	// MaxBytes bounds the records.
-	MaxBytes int
-	// MinOneBatch returns the first batch whole even if it is larger than MaxBytes (KIP-74).
-	MinOneBatch bool
-	Isolation   Isolation
-	// Buffer is used for the records if its capacity suffices. It may be nil.
-	Buffer []byte
+// Partition is one partition's log. All methods are safe for concurrent use.
+//
+// Locks, in the order in which they are taken: maintenance (one compaction or
+// reopening), saving (one snapshot), mu (everything that changes the log), view.mu (what readers
+// see). A write holds mu, but never view.mu, so that readers do not wait for the disk.
+type Partition struct {
+	store *Store
+	id    PartitionID
+	dir   string
+	log   *slog.Logger
+	cfg   atomic.Pointer[PartitionConfig]
+
+	// maintenance is held by Maintain, by a compaction in particular, and by what must not run beside one.
+	maintenance sync.Mutex
+
+	// saving is held while a snapshot is saved.
+	saving sync.Mutex
+
+	mu sync.Mutex
+	// err is why the partition is offline, deleted or closed; then nothing below is used.
+	err error
+	// recovering: the state is being rebuilt; to readers the partition is still offline.
+	recovering bool
+	// man is the manifest row as committed.
+	man       manifest
+	active    activeSegment
+	producers *producerTable
+	// next is the log end offset.
+	next int64
+	// synced is the offset up to which everything was synced, files and directory entries.
+	synced int64
+	// syncing: a sync is running; syncDone is signalled when it ends and when the partition fails.
+	syncing bool
+	// waiting counts the calls of syncTo.
+	waiting  int
+	syncDone *sync.Cond
+	// unsynced are sealed segments that were not synced yet.
+	unsynced []unsyncedSegment
+	// hasDir: the partition's directory exists; newDir: it was made since the directory of the store was
+	// synced; newFiles: a file was made since the partition's directory was synced.
+	hasDir, newDir, newFiles bool
+	// done are transactions whose marker is in the log above the high watermark: until the marker
+	// is as durable as the store promises, readers of committed records must not pass their beginning.
+	done []doneTxn
+	// abortedPending are aborted transactions without a row, by LastOffset.
+	abortedPending []abortedTxn
+	// abortedMax is the last abort marker that has a row, -1 if there is none.
+	abortedMax int64
+	// snapshotOffset is the offset of the newest saved snapshot, -1 if there is none; unsaved
+	// counts the bytes appended since then.
+	snapshotOffset int64
+	unsaved        int64
+	// suspectFrom is the offset after which a sync failed, else -1: the operating system may have
+	// dropped what it could not write and still serve it from memory, so that recovery writes it anew.
+	suspectFrom int64
+	// removals counts how often segments were removed or replaced, or the log start moved. Rows of
+	// aborted transactions are only deleted after the change that made them superfluous was published: a reader
+	// that missed one sees that the count has changed.
+	removals int
+	// garbage are the files of segments that are no longer part of the log, to be removed after a while.
+	garbage []garbageFile
+
+	view view
 }
 
-// ReadResult is what a read found.
-type ReadResult struct {
-	// Records holds whole batches, beginning with the one that contains the offset or, in a gap
-	// left by compaction, the next one. Never nil. It belongs to the caller.
-	Records []byte
-	// Buffer is the memory behind Records: the request's buffer or, if that was too small, a new one.
-	Buffer           []byte
-	HighWatermark    int64
-	LastStableOffset int64
-	LogStartOffset   int64
-	// Aborted lists the aborted transactions that touch Records, by first offset; only with
-	// ReadCommitted.
-	Aborted []AbortedTxn
+// unsyncedSegment is a sealed segment that has to be synced; handle has a reference of its own.
+type unsyncedSegment struct {
+	segmentMeta
+	handle *handle
 }
 
-// AbortedTxn is an aborted transaction of a producer.
-type AbortedTxn struct {
-	ProducerID  int64
-	FirstOffset int64
-	// LastOffset is the offset of the abort marker.
-	LastOffset int64
+// view is what readers see. It is a copy, so that they never wait for a write.
+type view struct {
+	mu sync.Mutex
+	viewState
+	waiters []*Waiter
+	// hint remembers where the last read ended: a reader that goes on finds its position without a search.
+	hint readHint
 }
 
-// TimeOffset is an offset found by time.
-type TimeOffset struct {
-	Offset      int64
-	Timestamp   int64
-	LeaderEpoch int32
+type viewState struct {
+	err     error
+	offsets Offsets
+	// segments are all segments, the active one last; never changed in place but for the copy of the last one's
+	// size and times in active.
+	segments []segmentMeta
+	active   segmentMeta
+	// handle and index are those of the active segment; handle is nil if it has no file yet.
+	handle         *handle
+	index          index
+	epochs         []epochStart
+	abortedPending []abortedTxn
+	abortedMax     int64
+	// removals counts how often segments were removed or replaced, or the log start moved.
+	removals int
 }
 
-// Offsets are the offsets that delimit a partition:
-// LogStart <= LastStable <= HighWatermark <= LogEnd.
-type Offsets struct {
-	LogStart, LastStable, HighWatermark, LogEnd int64
+type readHint struct {
+	base   int64
+	gen    uint32
+	offset int64
+	pos    int64
 }
-
-// OpenTxn is a transaction that has records here and no marker yet.
-type OpenTxn struct {
-	ProducerID  int64
-	Epoch       int16
-	FirstOffset int64
-}
-
-// ActiveProducer describes a producer as DescribeProducers does.
-type ActiveProducer struct {
-	ProducerID int64
-	Epoch      int16
-	// LastSequence is -1 if no batch of this epoch is remembered.
-	LastSequence int32
-	// LastTimestamp is the time of its last append in ms.
-	LastTimestamp int64
-	// CoordinatorEpoch is that of the last marker, -1 if there was none.
-	CoordinatorEpoch int32
-	// TxnFirstOffset is the first offset of its open transaction, -1 if none is open.
-	TxnFirstOffset int64
-}
-
-// Waiter is woken when a partition that it watches has something new: records,
-// a moved last stable offset or log start, a failure, its deletion. It can watch
-// many partitions at a time.
-type Waiter struct{ c chan struct{} }
-
-// NewWaiter returns a waiter that watches nothing yet.
-func NewWaiter() *Waiter { return &Waiter{c: make(chan struct{}, 1)} }
-
-// C returns the channel that receives a value after a change. Changes between
-// two receives are one value.
-func (w *Waiter) C() <-chan struct{} { return w.c }
 
 // ID returns the partition's id.
-func (p *Partition) ID() PartitionID { return PartitionID{} }
+func (p *Partition) ID() PartitionID { return p.id }
 
 // Err returns nil or why the partition is offline, deleted or closed.
-func (p *Partition) Err() error { return nil }
+func (p *Partition) Err() error {
+	p.view.mu.Lock()
+	defer p.view.mu.Unlock()
+	return p.view.err
+}
 
 // Config returns the configuration in force.
-func (p *Partition) Config() PartitionConfig { return PartitionConfig{} }
+func (p *Partition) Config() PartitionConfig { return *p.cfg.Load() }
 
 // SetConfig changes the configuration; appends and Maintain use it from now on.
-func (p *Partition) SetConfig(cfg PartitionConfig) {}
-
-// Append validates one record batch of a client, appends it and waits until it
-// is as durable as the store promises. The bytes belong to Append until it
-// returns and are changed by it.
-func (p *Partition) Append(batch []byte, opts AppendOptions) (AppendResult, error) {
-	return AppendResult{}, errorf(KindUnknown, "not there yet")
-}
-
-// AppendStart is Append without the wait: the batch is in the log, and must not
-// be acknowledged before WaitDurable(LastOffset) returned nil. A produce request
-// to several partitions starts all of them, then waits.
-func (p *Partition) AppendStart(batch []byte, opts AppendOptions) (AppendResult, error) {
-	return AppendResult{}, errorf(KindUnknown, "not there yet")
-}
-
-// WaitDurable waits until the record at offset is as durable as the store
-// promises: at once, but for [SyncAlways].
-func (p *Partition) WaitDurable(offset int64) error { return nil }
-
-// AppendMarker ends the transaction that the producer has open in this
-// partition with a commit or abort marker and waits until that is durable. It can be
-// repeated: with no transaction open it does nothing.
-func (p *Partition) AppendMarker(producerID int64, epoch int16, coordinatorEpoch int32, commit bool) (MarkerResult, error) {
-	return MarkerResult{}, errorf(KindUnknown, "not there yet")
-}
-
-// Read reads batches.
-func (p *Partition) Read(req ReadRequest) (ReadResult, error) {
-	return ReadResult{}, errorf(KindUnknown, "not there yet")
-}
-
-// Watch makes the partition wake w until Unwatch. To miss nothing, watch first and read then.
-func (p *Partition) Watch(w *Waiter) {}
-
-// Unwatch ends what Watch began.
-func (p *Partition) Unwatch(w *Waiter) {}
+func (p *Partition) SetConfig(cfg PartitionConfig) { p.cfg.Store(&cfg) }
 
 // Offsets returns the partition's offsets, all of one instant.
-func (p *Partition) Offsets() Offsets { return Offsets{} }
-
-// OffsetForTime returns the first record whose timestamp is at least timestamp (ms),
-// as far as the isolation allows; ok is false if there is none.
-func (p *Partition) OffsetForTime(timestamp int64, iso Isolation) (o TimeOffset, ok bool, err error) {
-	return TimeOffset{}, false, errorf(KindUnknown, "not there yet")
+func (p *Partition) Offsets() Offsets {
+	p.view.mu.Lock()
+	defer p.view.mu.Unlock()
+	return p.view.offsets
 }
 
-// MaxTimestampOffset returns the first record with the largest timestamp; ok is
-// false in an empty log.
-func (p *Partition) MaxTimestampOffset(iso Isolation) (o TimeOffset, ok bool, err error) {
-	return TimeOffset{}, false, errorf(KindUnknown, "not there yet")
+// Size returns the bytes of the log's segments.
+func (p *Partition) Size() int64 {
+	p.view.mu.Lock()
+	defer p.view.mu.Unlock()
+	size := p.view.active.size
+	for _, m := range p.view.segments[:max(0, len(p.view.segments)-1)] {
+		size += m.size
+	}
+	return size
 }
+
+// publish makes the state of the log visible and wakes the waiters if a reader could notice.
+// p.mu is held.
+func (p *Partition) publish() {
+	o := Offsets{LogStart: p.man.logStart, LogEnd: p.next, HighWatermark: p.next}
+	if p.store.opts.Sync == SyncAlways {
+		o.HighWatermark = max(p.synced, o.LogStart)
+	}
+	for len(p.done) > 0 && p.done[0].last < o.HighWatermark {
+		p.done = p.done[1:]
+	}
+	o.LastStable = o.HighWatermark
+	if first, ok := p.producers.firstOpen(); ok {
+		o.LastStable = min(o.LastStable, first)
+	}
+	for _, t := range p.done {
+		o.LastStable = min(o.LastStable, t.first)
+	}
+	// The log start can be inside of an open transaction.
+	o.LastStable = max(o.LastStable, o.LogStart)
+
+	err := p.err
+	if err == nil && p.recovering {
+		err = errRecovering
+	}
+	v := &p.view
+	v.mu.Lock()
+	changed := v.offsets.HighWatermark != o.HighWatermark || v.offsets.LastStable != o.LastStable ||
+		v.offsets.LogStart != o.LogStart || v.err != err
+	v.offsets, v.err = o, err
+	v.active = p.active.segmentMeta
+	v.handle = p.active.handle
+	v.index = p.active.index.index
+	v.segments, v.epochs = p.man.segments, p.man.epochs
+	v.abortedPending, v.abortedMax = p.abortedPending, p.abortedMax
+	v.removals = p.removals
+	if changed {
+		v.wake()
+	}
+	v.mu.Unlock()
+}
+
+var errRecovering = errorf(KindStorage, "the partition is being recovered")
+
+// fail takes the partition offline, unless it already is. p.mu is held.
+func (p *Partition) fail(err error) error {
+	if p.err == nil {
+		p.err = wrap(KindStorage, err, "partition %s is offline until it is recovered", p.id)
+		p.log.Error("partition is offline", "err", err)
+		p.end()
+	}
+	return p.err
+}
+
+// end publishes an error and lets nobody wait any longer. p.mu is held.
+func (p *Partition) end() {
+	p.syncDone.Broadcast()
+	p.publish()
+}
+
+// commit replaces the manifest row, together with what edit adds to the Pebble batch. p.mu is held.
+func (p *Partition) commit(m manifest, edit func(b *pebble.Batch) error) error {
+	b := p.store.opts.DB.NewBatch()
+	defer b.Close()
+	err := b.Set(p.store.rowKey(p.id, rowManifest), m.encode(), nil)
+	if err == nil && edit != nil {
+		err = edit(b)
+	}
+	if err == nil {
+		err = b.Commit(pebble.Sync)
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	p.man = m
+	return nil
+}
+
+// now returns the wall clock in ms.
+func (p *Partition) now() int64 { return p.store.opts.Now().UnixMilli() }
 
 // LeaderEpoch returns the current leader epoch. It grows when recovery had to truncate the log.
-func (p *Partition) LeaderEpoch() int32 { return 0 }
+func (p *Partition) LeaderEpoch() int32 {
+	p.view.mu.Lock()
+	defer p.view.mu.Unlock()
+	return p.view.epochs[len(p.view.epochs)-1].epoch
+}
 
 // EndOffsetForEpoch returns the largest known epoch that is at most the given one, and the
-// offset at which it ended: the log end for the current epoch. ok is false for an epoch
-// that is larger than the current one (OffsetForLeaderEpoch: -1, -1).
+// offset at which it ended: the log end for the current epoch. An epoch smaller than all known
+// ended where the first known one begins. ok is false for an epoch that is negative or
+// larger than the current one (OffsetForLeaderEpoch answers -1, -1).
 func (p *Partition) EndOffsetForEpoch(epoch int32) (found int32, end int64, ok bool) {
-	return 0, 0, false
+	p.view.mu.Lock()
+	defer p.view.mu.Unlock()
+	epochs := p.view.epochs
+	last := len(epochs) - 1
+	if epoch == epochs[last].epoch {
+		return epoch, p.view.offsets.LogEnd, true
+	}
+	i, _ := slices.BinarySearchFunc(epochs, epoch+1, func(e epochStart, want int32) int { return cmp.Compare(e.epoch, want) })
+	if epoch < 0 || i > last {
+		return -1, -1, false
+	}
+	if i == 0 {
+		return epoch, epochs[0].start, true
+	}
+	return epochs[i-1].epoch, epochs[i].start, true
 }
 
 // EpochAt returns the leader epoch of the record at an offset.
-func (p *Partition) EpochAt(offset int64) int32 { return 0 }
+func (p *Partition) EpochAt(offset int64) int32 {
+	p.view.mu.Lock()
+	defer p.view.mu.Unlock()
+	return epochAt(p.view.epochs, offset)
+}
 
-// DeleteRecordsBefore moves the log start to offset (-1: the high watermark) and returns
-// the new log start. It is durable when it returns. An offset past the high watermark is
-// [KindOffsetOutOfRange]; one below the log start changes nothing.
-func (p *Partition) DeleteRecordsBefore(offset int64) (logStart int64, err error) {
-	return 0, errorf(KindUnknown, "not there yet")
+func epochAt(epochs []epochStart, offset int64) int32 {
+	for i := len(epochs) - 1; i > 0; i-- {
+		if epochs[i].start <= offset {
+			return epochs[i].epoch
+		}
+	}
+	return epochs[0].epoch
 }
 
 // ActiveProducers lists the producers that the partition remembers, by id.
-func (p *Partition) ActiveProducers() []ActiveProducer { return nil }
+func (p *Partition) ActiveProducers() []ActiveProducer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return nil
+	}
+	all := make([]ActiveProducer, 0, len(p.producers.byID))
+	for _, e := range p.producers.sorted() {
+		all = append(all, ActiveProducer{
+			ProducerID: e.id, Epoch: e.epoch, LastSequence: e.lastSeq(), LastTimestamp: e.lastAppend,
+			CoordinatorEpoch: e.coordinatorEpoch, TxnFirstOffset: e.txnFirst,
+		})
+	}
+	return all
+}
 
 // OpenTransactions lists the open transactions, by first offset.
-func (p *Partition) OpenTransactions() []OpenTxn { return nil }
-
-// Size returns the bytes of the log's segments.
-func (p *Partition) Size() int64 { return 0 }
+func (p *Partition) OpenTransactions() []OpenTxn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return nil
+	}
+	open := make([]OpenTxn, 0, len(p.producers.open))
+	for _, e := range p.producers.open {
+		open = append(open, OpenTxn{ProducerID: e.id, Epoch: e.epoch, FirstOffset: e.txnFirst})
+	}
+	return open
+}

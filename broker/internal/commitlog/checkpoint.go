@@ -1,0 +1,104 @@
+package commitlog
+
+import (
+	"slices"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// flush syncs what is not synced and saves a snapshot if one is due.
+func (p *Partition) flush() error {
+	p.mu.Lock()
+	end, due, err := p.next, p.unsaved >= p.store.opts.SnapshotBytes, p.err
+	p.mu.Unlock()
+	if err != nil {
+		return nil // offline, and logged when that happened
+	}
+	if due {
+		return p.saveSnapshot()
+	}
+	return p.syncTo(end)
+}
+
+// saveSnapshot syncs the log, saves the producers' state and the index of the active segment, and moves the
+// recovery point: a recovery reads what was appended since.
+func (p *Partition) saveSnapshot() error {
+	p.saving.Lock()
+	defer p.saving.Unlock()
+	p.mu.Lock()
+	if p.err != nil || p.next == p.snapshotOffset || !p.hasDir {
+		err := p.err
+		p.mu.Unlock()
+		return err
+	}
+	a := p.active
+	s := snapshot{
+		offset: p.next, base: a.base, gen: a.gen, pos: a.size,
+		maxTimestamp: a.maxTimestamp, firstAppend: a.firstAppend, lastAppend: a.lastAppend, producers: p.producers,
+	}
+	content := s.encode()
+	pending, unsaved := p.abortedPending, p.unsaved
+	p.mu.Unlock()
+
+	if err := p.syncTo(s.offset); err != nil {
+		return err
+	}
+	if a.size > 0 {
+		p.writeIndexFile(a.segmentMeta, a.index.index, a.size, a.maxTimestamp)
+	}
+	// The file need not be synced: an older one, or none, costs time and nothing else.
+	if err := writeFile(p.store.opts.FS, p.path(snapshotName(s.offset)), content); err != nil {
+		return wrap(KindStorage, err, "save producer snapshot of %s", p.id)
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	m := p.man.clone()
+	m.recoveryPoint = max(m.recoveryPoint, s.offset)
+	err := p.commit(m, func(b *pebble.Batch) error {
+		for _, t := range pending {
+			if err := b.Set(p.abortedKey(t.LastOffset), t.encode(), nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n := len(pending); n > 0 {
+		p.abortedMax = pending[n-1].LastOffset
+		p.abortedPending = slices.Clone(p.abortedPending[n:])
+	}
+	p.snapshotOffset = s.offset
+	p.unsaved -= unsaved
+	p.publish()
+	p.removeOldSnapshots()
+	return nil
+}
+
+// removeOldSnapshots keeps the newest ones. p.mu is held.
+func (p *Partition) removeOldSnapshots() {
+	names, err := p.store.opts.FS.List(p.dir)
+	if err != nil {
+		p.log.Warn("old producer snapshots not removed", "err", err)
+		return
+	}
+	slices.Sort(names)
+	kept := 0
+	for _, name := range slices.Backward(names) {
+		if _, ok := snapshotOffset(name); !ok {
+			continue
+		}
+		if kept++; kept <= keptSnapshots {
+			continue
+		}
+		if err := p.store.opts.FS.Remove(p.path(name)); err != nil && !oserror.IsNotExist(err) {
+			p.log.Warn("old producer snapshot not removed", "file", name, "err", err)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package commitlog
+
+import (
+	"context"
+	"errors"
+)
+
+// Maintain does one round of light background work over all partitions: rolls
+// segments by time, deletes by retention, expires producers, saves snapshots that are due and
+// re-opens partitions that are offline. It is to be called every second or so. The returned error joins
+// those of the partitions; each has been left in a consistent state.
+func (s *Store) Maintain(ctx context.Context) error {
+	var errs []error
+	for _, p := range s.Partitions() {
+		if ctx.Err() != nil {
+			break
+		}
+		errs = append(errs, p.maintain())
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Partition) maintain() error {
+	if err := p.Err(); KindOf(err) == KindStorage {
+		return p.reopen()
+	} else if err != nil {
+		return nil // deleted or closed
+	}
+	now := p.now()
+	if err := p.expire(now); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	if p.err != nil {
+		p.mu.Unlock()
+		return nil
+	}
+	p.producers.expire(now - p.store.opts.ProducerExpiry.Milliseconds())
+	p.collectGarbage(now)
+	due := p.unsaved >= p.store.opts.SnapshotBytes
+	logStart := p.man.logStart
+	p.mu.Unlock()
+	if err := p.trimAborted(logStart); err != nil {
+		return err
+	}
+	if due {
+		return p.saveSnapshot()
+	}
+	return nil
+}
+
+// reopen recovers a partition that is offline. It returns the error for which it stays so.
+func (p *Partition) reopen() error {
+	p.maintenance.Lock()
+	defer p.maintenance.Unlock()
+	p.saving.Lock()
+	defer p.saving.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// Those who wait for a sync have to see that it failed before another one succeeds.
+	for p.syncing || p.waiting > 0 {
+		p.syncDone.Wait()
+	}
+	if KindOf(p.err) != KindStorage {
+		return nil
+	}
+	reason := p.err
+	p.closeFiles()
+	// A commit that failed may have happened all the same.
+	m, ok, err := p.store.loadManifest(p.id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return reason
+	}
+	p.recoverFrom(m)
+	if p.err == nil {
+		p.log.Info("partition is back", "was", reason)
+	}
+	return p.err
+}
