@@ -86,7 +86,7 @@ type Instance struct {
 	record *state.RecordContext
 	stores *state.Stores
 
-	heads    map[*node]func() Head
+	heads    map[*node]func(topic string) (Head, error)
 	closers  []io.Closer
 	timers   timers
 	metadata metadata
@@ -97,7 +97,7 @@ func (t *Topology) Open(subs []SubtopologyID, id TaskID, env Env) (*Instance, er
 	if env.Stores.Record == nil {
 		env.Stores.Record = &state.RecordContext{Partition: -1, Offset: -1}
 	}
-	in := &Instance{t: t, subs: subs, id: id, env: env, record: env.Stores.Record, heads: map[*node]func() Head{}}
+	in := &Instance{t: t, subs: subs, id: id, env: env, record: env.Stores.Record, heads: map[*node]func(topic string) (Head, error){}}
 	var err error
 	if in.stores, err = state.Open(env.Stores, t.storesOf(subs)); err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
@@ -121,7 +121,7 @@ func (in *Instance) Start(ctx context.Context, host Host) error {
 			return fmt.Errorf("task %s: node %s: %w", in.id, n.name, err)
 		}
 		if n.kind == sourceNode {
-			in.heads[n] = r.(func() Head)
+			in.heads[n] = r.(func(string) (Head, error))
 		}
 		receivers[n] = r
 	}
@@ -140,14 +140,22 @@ func (t *Topology) Start(ctx context.Context, subs []SubtopologyID, id TaskID, e
 	return in, nil
 }
 
-// NewHead makes the head for one partition of a source topic (its full name).
+// NewHead makes the head for one partition of a source topic (its full name). A source that names the topic goes before one whose pattern matches.
 func (in *Instance) NewHead(topic string) (Head, error) {
-	for n, f := range in.heads {
-		if n.reads(in.t, in.env.ApplicationID, topic) {
-			return f(), nil
+	var found *node
+	for n := range in.heads {
+		if n.names(in.t, in.env.ApplicationID, topic) {
+			found = n
+			break
+		}
+		if n.pattern != nil && n.pattern.MatchString(topic) && (found == nil || n.index < found.index) {
+			found = n
 		}
 	}
-	return nil, fmt.Errorf("task %s has no source for topic %q", in.id, topic)
+	if found == nil {
+		return nil, fmt.Errorf("task %s has no source for topic %q", in.id, topic)
+	}
+	return in.heads[found](topic)
 }
 
 // Stores are the task's stores.

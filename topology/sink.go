@@ -26,15 +26,13 @@ type encoder[T any] struct {
 	buf    []byte
 }
 
-func newEncoder[T any](s serde.Serde[T], role serde.Role) (e encoder[T], err error) {
-	if b, ok := s.(serde.Binder[T]); ok {
-		if s, err = b.Bind(role); err != nil {
-			return e, err
-		}
+func newEncoder[T any](s serde.Serde[T], role serde.Role) (encoder[T], error) {
+	s, err := serde.Bind(s, role)
+	if err != nil {
+		return encoder[T]{}, err
 	}
-	e.plain = s
-	e.header, _ = s.(serde.HeaderSerde[T])
-	return e, nil
+	h, _ := s.(serde.HeaderSerde[T])
+	return encoder[T]{plain: s, header: h}, nil
 }
 
 // encode returns bytes that are valid until the next call, and the headers.

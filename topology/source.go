@@ -20,31 +20,26 @@ func (e *DecodeError) Error() string {
 
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// decoder decodes one side of a record: bound to topic and side when a task starts, shared with the fetched batch where the serde allows.
+// decoder decodes one side of a record: bound to topic and side when a task starts, sharing the fetched bytes where the serde can.
 type decoder[T any] struct {
-	plain  func([]byte) (T, error)
-	header serde.HeaderSerde[T]
+	shared serde.Sharer[T]
+	header serde.HeaderSerde[T] // or nil
 }
 
-func newDecoder[T any](s serde.Serde[T], role serde.Role) (d decoder[T], err error) {
-	if b, ok := s.(serde.Binder[T]); ok {
-		if s, err = b.Bind(role); err != nil {
-			return d, err
-		}
+func newDecoder[T any](s serde.Serde[T], role serde.Role) (decoder[T], error) {
+	s, err := serde.Bind(s, role)
+	if err != nil {
+		return decoder[T]{}, err
 	}
-	d.header, _ = s.(serde.HeaderSerde[T])
-	d.plain = s.Decode
-	if sh, ok := s.(serde.Sharer[T]); ok {
-		d.plain = sh.DecodeShared
-	}
-	return d, nil
+	h, _ := s.(serde.HeaderSerde[T])
+	return decoder[T]{serde.Shared(s), h}, nil
 }
 
 func (d *decoder[T]) decode(b []byte, h Headers) (T, error) {
 	if d.header != nil {
 		return d.header.DecodeWithHeaders(b, h)
 	}
-	return d.plain(b)
+	return d.shared.DecodeShared(b)
 }
 
 // sourceHead is a source's Head for one partition.
@@ -60,21 +55,17 @@ type sourceHead[K, V any] struct {
 func startSource[K, V any](s SourceSpec[K, V]) func(*Instance, []any) (any, error) {
 	return func(in *Instance, children []any) (any, error) {
 		next := fanOut[K, V](children)
-		topic := ""
-		if len(s.Topics) > 0 {
-			topic = in.t.FullName(in.env.ApplicationID, s.Topics[0])
-		}
-		key, err := newDecoder(s.Key, serde.Role{Topic: topic, Key: true})
-		if err != nil {
-			return nil, err
-		}
-		value, err := newDecoder(s.Value, serde.Role{Topic: topic})
-		if err != nil {
-			return nil, err
-		}
 		n := in.t.byName[s.Name]
-		return func() Head {
-			return &sourceHead[K, V]{node: n, key: key, value: value, timestamps: s.Timestamps, next: next}
+		return func(topic string) (Head, error) {
+			key, err := newDecoder(s.Key, serde.Role{Topic: topic, Key: true})
+			if err != nil {
+				return nil, fmt.Errorf("source %s: serde of the key: %w", s.Name, err)
+			}
+			value, err := newDecoder(s.Value, serde.Role{Topic: topic})
+			if err != nil {
+				return nil, fmt.Errorf("source %s: serde of the value: %w", s.Name, err)
+			}
+			return &sourceHead[K, V]{node: n, key: key, value: value, timestamps: s.Timestamps, next: next}, nil
 		}, nil
 	}
 }

@@ -44,13 +44,14 @@ func CheckName(name string) error {
 	return nil
 }
 
-func (n *node) reads(t *Topology, applicationID, topic string) bool {
+// names says that the source reads a topic by its full name, not by a pattern.
+func (n *node) names(t *Topology, applicationID, topic string) bool {
 	for _, x := range n.topics {
 		if t.FullName(applicationID, x) == topic {
 			return true
 		}
 	}
-	return n.pattern != nil && n.pattern.MatchString(topic)
+	return false
 }
 
 // Subtopology is a part of the topology whose nodes are joined by edges or common stores. One task runs one partition of it.

@@ -73,7 +73,7 @@ type node struct {
 	global  bool
 
 	// start binds the node to its children, whose receivers it gets in order, and returns its own receiver: a func(Record[K, V]) error, or for
-	// a source a func() Head.
+	// a source a func(topic string) (Head, error).
 	start func(in *Instance, children []any) (any, error)
 }
 

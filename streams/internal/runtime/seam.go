@@ -48,7 +48,7 @@ type TaskSpec struct {
 	Logger *slog.Logger // nil: slog.Default
 }
 
-// Committed is what the group knows of a partition. A partition that has no committed offset has no Committed.
+// Committed is what the group knows of a partition. An Offset of -1 says that nothing is committed.
 type Committed struct {
 	Offset   int64
 	Metadata string

@@ -50,6 +50,13 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 	}
 	env := topology.Env{ApplicationID: spec.Config.ApplicationID}
 	env.Stores = state.Env{DB: spec.DB, Cache: spec.Cache, Partition: spec.ID.Partition, Record: t.record}
+	env.Stores.Topic = func(store string) string {
+		if c, ok := changelogs[store]; ok {
+			return c.Topic
+		}
+		return topology.ChangelogTopic(spec.Config.ApplicationID, store) // to which serdes of a store without logging are bound
+	}
+	env.Stores.Dropped = t.drops.add
 	var failed error
 	env.Stores.Changelog = func(store string) state.Changelog {
 		c, ok := changelogs[store]
@@ -57,8 +64,9 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 			return nil
 		}
 		log, err := spec.Collector.Changelog(c.Topic, spec.ID.Partition)
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("changelog of store %s: %w", store, err)
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("changelog of store %s: %w", store, err))
+			return nil
 		}
 		return log
 	}
@@ -114,23 +122,38 @@ func (t *Task) Start(ctx context.Context, committed map[TopicPartition]Committed
 		return err
 	}
 	for _, tp := range t.spec.Inputs {
-		head, err := t.in.NewHead(tp.Topic)
+		q, err := t.Queue(tp)
 		if err != nil {
 			return err
 		}
-		q := newQueue(tp, head)
 		if c, ok := committed[tp]; ok {
 			q.next, q.committed = max(c.Offset, -1), max(c.Offset, -1)
 			q.partitionTime = times[tp]
 			t.streamTime = max(t.streamTime, q.partitionTime)
 		}
-		t.queues = append(t.queues, q)
 	}
-	t.inputs = make([]input, len(t.queues))
 	return nil
 }
 
-// Queues are the queues in the order of TaskSpec.Inputs. They exist after Start.
+// Queue is the queue of a partition. It is made when it is first asked for, as a new topic that matches a source's pattern makes necessary. It exists
+// after Start.
+func (t *Task) Queue(tp TopicPartition) (*Queue, error) {
+	for _, q := range t.queues {
+		if q.TopicPartition == tp {
+			return q, nil
+		}
+	}
+	head, err := t.in.NewHead(tp.Topic)
+	if err != nil {
+		return nil, err
+	}
+	q := newQueue(tp, head)
+	t.queues = append(t.queues, q)
+	t.inputs = append(t.inputs, input{})
+	return q, nil
+}
+
+// Queues are the queues: those of TaskSpec.Inputs in that order, then those that Queue has made.
 func (t *Task) Queues() []*Queue { return t.queues }
 
 // Push appends fetched records to one of the task's queues. They follow what was pushed before. Their bytes must never be written again.

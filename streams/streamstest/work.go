@@ -1,0 +1,306 @@
+package streamstest
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/millrace-go/millrace/state"
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
+	"github.com/millrace-go/millrace/window"
+)
+
+// collector puts what tasks write into the driver's topics.
+type collector Driver
+
+func (c *collector) Send(o *topology.Outgoing) error {
+	d := (*Driver)(c)
+	var t *topic
+	if o.To.Slot > 0 {
+		t = d.topics[o.To.Slot]
+	} else {
+		var err error
+		if t, err = d.output(o.To.Topic); err != nil {
+			return err
+		}
+		o.To.Slot = t.slot
+	}
+	p := o.Partition
+	if n := int32(len(t.partitions)); p < 0 {
+		p = 0
+		if n > 1 && !o.NoKey {
+			p = runtime.Partition(o.Hash, n)
+		}
+	}
+	s := sent{to: t, at: p, raw: topology.Raw{Topic: t.name, Partition: p, Time: o.Time, Headers: slices.Clip(o.Headers)}}
+	if !o.NoKey {
+		s.raw.Key = d.arena.keep(present(o.Key))
+	}
+	if !o.Tombstone {
+		s.raw.Value = d.arena.keep(present(o.Value))
+	}
+	d.sent = append(d.sent, s)
+	return nil
+}
+
+// present makes bytes that are there not nil.
+func present(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+func (c *collector) Partitions(topic string) (int32, error) {
+	t, err := (*Driver)(c).output(topic)
+	if err != nil {
+		return 0, err
+	}
+	return int32(len(t.partitions)), nil
+}
+
+func (c *collector) Changelog(name string, p int32) (state.Changelog, error) {
+	d := (*Driver)(c)
+	t := d.named[name]
+	if t == nil || int(p) >= len(t.partitions) {
+		return nil, fmt.Errorf("streamstest: there is no partition %d of changelog %q", p, name)
+	}
+	return &changelog{d, t, p}, nil
+}
+
+// changelog is one partition of a store's changelog.
+type changelog struct {
+	d  *Driver
+	to *topic
+	at int32
+}
+
+func (c *changelog) Log(r state.LogRecord) error {
+	s := sent{to: c.to, at: c.at, noTime: r.NoTime,
+		raw: topology.Raw{Topic: c.to.name, Partition: c.at, Time: r.Time, Headers: slices.Clip(r.Headers), Key: c.d.arena.keep(present(r.Key))}}
+	if r.NoTime {
+		s.raw.Time = c.d.now
+	}
+	if !r.Tombstone {
+		s.raw.Value = c.d.arena.keep(present(r.Value))
+	}
+	c.d.sent = append(c.d.sent, s)
+	return nil
+}
+
+// Pipe appends r to its topic and works until nothing is left. With several partitions its key chooses one. After an error of processing the driver is
+// of no more use, until a Crash.
+func (d *Driver) Pipe(r Raw) error {
+	return d.pipe(r, -1)
+}
+
+// PipeTo is Pipe to a partition.
+func (d *Driver) PipeTo(partition int, r Raw) error {
+	return d.pipe(r, int32(partition))
+}
+
+func (d *Driver) pipe(r Raw, p int32) error {
+	if err := d.add(r, p); err != nil {
+		return err
+	}
+	return d.work(1)
+}
+
+// PipeAll pipes records in order. With the option Batches they are all appended first, then processed in batches.
+func (d *Driver) PipeAll(rs iter.Seq[Raw]) error {
+	for r := range rs {
+		if err := d.add(r, -1); err != nil {
+			return err
+		}
+		if !d.options.batches {
+			if err := d.work(1); err != nil {
+				return err
+			}
+		}
+	}
+	if d.options.batches {
+		return d.work(batch)
+	}
+	return nil
+}
+
+// batch is how many records a task processes before timers fire and another task has its turn.
+const batch = 1000
+
+// add appends r to its topic and hands it to its task.
+func (d *Driver) add(r Raw, p int32) error {
+	if d.err != nil {
+		return d.err
+	}
+	t, err := d.input(r.Topic)
+	if err != nil {
+		return err
+	}
+	n := int32(len(t.partitions))
+	switch {
+	case p >= n:
+		return fmt.Errorf("streamstest: topic %q has partitions 0 to %d, not %d", t.name, n-1, p)
+	case p < 0 && r.Key != nil && n > 1:
+		p = runtime.Partition(r.Key, n)
+	case p < 0:
+		p = 0
+	}
+	return d.deliver(t, p, topology.Raw{Topic: t.name, Partition: p, Key: r.Key, Value: r.Value, Time: r.Time, Headers: r.Headers})
+}
+
+// deliver appends a record to a partition and hands it to who reads it.
+func (d *Driver) deliver(t *topic, at int32, r topology.Raw) error {
+	p := t.partitions[at]
+	r = t.append(p, r)
+	d.one[0] = r
+	if t.global {
+		if err := d.global.Apply(d.one[:]); err != nil {
+			return d.fail(err)
+		}
+	}
+	if p.unit != nil {
+		p.unit.task.Push(p.queue, d.one[:])
+		p.pushed = p.next
+	}
+	return nil
+}
+
+// work processes until no task is ready, so many records at a time.
+func (d *Driver) work(size int) error {
+	for more := true; more; {
+		more = false
+		for _, u := range d.units {
+			if !u.task.Ready(d.now) {
+				continue
+			}
+			more = true
+			if _, err := u.task.Process(size); err != nil {
+				return d.fail(err)
+			}
+			if _, err := u.task.PunctuateStream(); err != nil {
+				return d.fail(err)
+			}
+			var err error
+			switch {
+			case size == 1 && !d.options.manual, u.task.CommitRequested() && !d.options.manual:
+				err = d.commit()
+			case !d.exactly:
+				err = d.settle()
+			}
+			if err != nil {
+				return d.fail(err)
+			}
+		}
+		if !more && size > 1 && !d.options.manual {
+			if err := d.commit(); err != nil {
+				return d.fail(err)
+			}
+			more = slices.ContainsFunc(d.units, func(u *unit) bool { return u.task.Ready(d.now) })
+		}
+	}
+	return nil
+}
+
+// Commit commits, as the driver does by itself without ManualCommit, and works off what came of it.
+func (d *Driver) Commit() error {
+	if d.err != nil {
+		return d.err
+	}
+	if err := d.commit(); err != nil {
+		return d.fail(err)
+	}
+	if d.options.batches {
+		return d.work(batch)
+	}
+	return d.work(1)
+}
+
+// commit takes all tasks through the steps of a commit, in the thread's order.
+func (d *Driver) commit() error {
+	for _, u := range d.units {
+		if err := u.task.Flush(); err != nil {
+			return err
+		}
+	}
+	type done struct {
+		p *partition
+		runtime.Committed
+	}
+	var offsets []done
+	for _, u := range d.units {
+		for _, o := range u.task.Offsets() {
+			offsets = append(offsets, done{d.named[o.Topic].partitions[o.Partition], runtime.Committed{Offset: o.Offset, Metadata: o.Metadata}})
+		}
+	}
+	for _, u := range d.units {
+		u.task.Committed()
+	}
+	for _, o := range offsets {
+		o.p.committed = o.Committed
+	}
+	for _, u := range d.units {
+		for i, tp := range u.spec.Inputs {
+			d.named[tp.Topic].trim(u.in[i])
+		}
+	}
+	return d.settle()
+}
+
+// settle appends what was sent to its topics, in order, and hands it to who reads them.
+func (d *Driver) settle() error {
+	for i := range d.sent {
+		s := &d.sent[i]
+		d.record(s)
+		if err := d.deliver(s.to, s.at, s.raw); err != nil {
+			return err
+		}
+	}
+	clear(d.sent)
+	d.sent = d.sent[:0]
+	return nil
+}
+
+// record keeps what was sent for Produced and Output.
+func (d *Driver) record(s *sent) {
+	s.to.produced = append(s.to.produced, Raw{Topic: s.to.name, Key: s.raw.Key, Value: s.raw.Value, Time: s.raw.Time, NoTime: s.noTime, Headers: s.raw.Headers, Partition: s.at})
+	d.order = append(d.order, s.to)
+}
+
+func (d *Driver) fail(err error) error {
+	if d.err == nil {
+		d.err = err
+	}
+	return err
+}
+
+// AdvanceWallClock moves the wall clock, fires the timers that are due by it, each once, commits and works off what came of it.
+func (d *Driver) AdvanceWallClock(by time.Duration) error {
+	if d.err != nil {
+		return d.err
+	}
+	if by < 0 {
+		return errors.New("streamstest: the wall clock cannot go back")
+	}
+	d.now += window.Time(by.Milliseconds())
+	for _, u := range d.units {
+		if _, err := u.task.PunctuateWall(d.now); err != nil {
+			return d.fail(err)
+		}
+	}
+	if d.options.manual {
+		if !d.exactly {
+			if err := d.settle(); err != nil {
+				return d.fail(err)
+			}
+		}
+	} else if err := d.commit(); err != nil {
+		return d.fail(err)
+	}
+	if d.options.batches {
+		return d.work(batch)
+	}
+	return d.work(1)
+}
