@@ -10,7 +10,8 @@
 //   - [JSON] for any type that encoding/json/v2 understands.
 //   - [List] for slices, in the format of Kafka's list serde.
 //   - [New] for a serde made of two functions.
-//   - The packages serde/avro and serde/protobuf for what their names say.
+//   - The packages serde/avro, serde/avro/typed and serde/protobuf for what their names say, and serde/confluent for the bytes with which
+//     records of a schema registry start.
 //
 // # Optional interfaces
 //
