@@ -18,7 +18,7 @@
 // A definition is a plain value that names the type of the key, window.Tumbling[string]{Size: time.Minute}, and is given to WindowedBy
 // or WindowedBySession. What its fields must keep, Check says; Build reports it.
 //
-// The first three are [Assigner]s: their windows follow from the timestamp alone. A calendar window (days of a time zone, months) is
+// Each of the first three is an [Assigner]: its windows follow from the timestamp alone. A calendar window (days of a time zone, months) is
 // an Assigner of yours: embed [Tumbling], whose Size is then the longest that a window can be, and write Assign. The example of
 // Assigner shows it.
 //
