@@ -55,6 +55,7 @@ type App struct {
 	threads map[string]*runtime.Thread
 	changed chan struct{} // closed at each change of state
 	report  Report
+	kafka   *kafka.Config // of the running application
 }
 
 // Report tells where and how an application runs. It is complete once the state is Running for the first time.
@@ -195,7 +196,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	a.mu.Lock()
-	a.report.StateDir, a.report.Created, a.report.Existing = dir.path, plan.Created, plan.Existing
+	a.report.StateDir, a.report.Created, a.report.Existing, a.kafka = dir.path, plan.Created, plan.Existing, clients
 	a.mu.Unlock()
 	return a.runThreads(ctx, clients, plan, db)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/millrace-go/millrace/internal/version"
 	"github.com/millrace-go/millrace/topology"
 )
 
@@ -39,7 +40,7 @@ func (c *Config) common(id string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
 		kgo.ClientID(id),
-		kgo.SoftwareNameAndVersion("millrace", Version),
+		kgo.SoftwareNameAndVersion("millrace", version.Version),
 		kgo.MaxVersions(versions),
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.MaxDecompressBatchBytes(64 << 20),
@@ -48,5 +49,3 @@ func (c *Config) common(id string) []kgo.Opt {
 	}
 }
 
-// Version is what the clients tell the brokers.
-const Version = "0.1.0"

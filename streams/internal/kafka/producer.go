@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace-go/millrace/internal/version"
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 	"github.com/millrace-go/millrace/topology"
@@ -87,7 +88,7 @@ func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, erro
 		return nil, fmt.Errorf("producer id: %w", err)
 	}
 	req := kmsg.NewPtrApiVersionsRequest()
-	req.ClientSoftwareName, req.ClientSoftwareVersion = "millrace", Version
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "millrace", version.Version
 	resp, err := req.RequestWith(ctx, p.cl)
 	if err != nil {
 		p.cl.Close()

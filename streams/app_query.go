@@ -1,0 +1,101 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/millrace-go/millrace/streams/internal/kafka"
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+)
+
+// ErrNotRunning says that a question needs a state that the application is not in.
+var ErrNotRunning = errors.New("streams: the application does not run")
+
+// Processed is the number of records that this instance's tasks have processed since the last start of their threads.
+func (a *App) Processed() (n int64) {
+	for _, t := range a.liveThreads() {
+		n += t.Processed()
+	}
+	return n
+}
+
+// liveThreads are the threads in order of their names.
+func (a *App) liveThreads() []*runtime.Thread {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]*runtime.Thread, 0, len(a.threads))
+	for _, name := range slices.Sorted(maps.Keys(a.threads)) {
+		out = append(out, a.threads[name])
+	}
+	return out
+}
+
+// CaughtUp waits until this instance's tasks have processed and committed every record that is in their input topics, repartition topics included. While
+// others write to the inputs it may never return; it is for finite inputs and for tests. With several instances it speaks for this one only.
+func (a *App) CaughtUp(ctx context.Context) error {
+	if err := a.Wait(ctx, Running); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	clients := a.kafka
+	a.mu.Unlock()
+	reader, err := kafka.NewReader(clients, "query")
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	var before map[runtime.TopicPartition]runtime.Ends
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		ends, done, err := a.caughtUp(ctx, reader)
+		if err != nil {
+			return err
+		}
+		// What one task has committed may have become another's input meanwhile: the ends must not have moved.
+		if done && maps.Equal(ends, before) {
+			return nil
+		}
+		before = nil
+		if done {
+			before = ends
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *App) caughtUp(ctx context.Context, reader *kafka.Reader) (map[runtime.TopicPartition]runtime.Ends, bool, error) {
+	if s := a.State(); s >= Stopping {
+		return nil, false, fmt.Errorf("%w: it is %s", ErrNotRunning, s)
+	}
+	at := map[runtime.TopicPartition]int64{}
+	for _, t := range a.liveThreads() {
+		ask, cancel := context.WithTimeout(ctx, time.Second)
+		ps, ok, err := t.Positions(ask)
+		cancel()
+		if err != nil || !ok {
+			return nil, false, ctx.Err() // a thread that starts anew answers later
+		}
+		maps.Copy(at, ps)
+	}
+	tps := slices.Collect(maps.Keys(at))
+	if len(tps) == 0 {
+		return nil, true, nil
+	}
+	ends, err := reader.Ends(ctx, tps)
+	if err != nil {
+		return nil, false, err
+	}
+	for tp, e := range ends {
+		if at[tp] < e.High {
+			return nil, false, nil
+		}
+	}
+	return ends, true, nil
+}
