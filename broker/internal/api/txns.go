@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,6 +155,13 @@ func (x *txns) get(id string) *entry {
 	return x.byID[id]
 }
 
+// all returns every entry, in no order.
+func (x *txns) all() []*entry {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Collect(maps.Values(x.byID))
+}
+
 // lock returns the entry of an id, locked exclusively, or nil.
 func (x *txns) lock(id string) *entry {
 	for {
@@ -265,13 +274,7 @@ func (x *txns) markers(ps []txn.Partition, pid int64, epoch int16, commit bool) 
 // tick aborts transactions that have lasted too long, tries again to finish those that are prepared, and forgets ids
 // that nobody uses.
 func (x *txns) tick() {
-	x.mu.Lock()
-	all := make([]*entry, 0, len(x.byID))
-	for _, e := range x.byID {
-		all = append(all, e)
-	}
-	x.mu.Unlock()
-	for _, e := range all {
+	for _, e := range x.all() {
 		if err := x.tickOne(e); err != nil {
 			x.log.Error("transaction is not finished yet", "id", e.t.ID, "err", err)
 		}
