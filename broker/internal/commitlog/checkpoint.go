@@ -83,22 +83,45 @@ func (p *Partition) saveSnapshot() error {
 
 // removeOldSnapshots keeps the newest ones. p.mu is held.
 func (p *Partition) removeOldSnapshots() {
-	names, err := p.store.opts.FS.List(p.dir)
+	kept := 0
+	err := p.removeSnapshots(func(int64) bool {
+		kept++
+		return kept > keptSnapshots
+	})
 	if err != nil {
 		p.log.Warn("old producer snapshots not removed", "err", err)
-		return
+	}
+}
+
+// removeSnapshots removes the snapshots of which remove says so; it is asked for the newest first.
+func (p *Partition) removeSnapshots(remove func(offset int64) bool) error {
+	names, err := p.store.opts.FS.List(p.dir)
+	if err != nil {
+		return err
 	}
 	slices.Sort(names)
-	kept := 0
 	for _, name := range slices.Backward(names) {
-		if _, ok := snapshotOffset(name); !ok {
-			continue
-		}
-		if kept++; kept <= keptSnapshots {
-			continue
-		}
-		if err := p.store.opts.FS.Remove(p.path(name)); err != nil && !oserror.IsNotExist(err) {
-			p.log.Warn("old producer snapshot not removed", "file", name, "err", err)
+		if offset, ok := snapshotOffset(name); ok && remove(offset) {
+			if err := p.store.opts.FS.Remove(p.path(name)); err != nil && !oserror.IsNotExist(err) {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+// snapshotPast sees to it that recovery begins at or after an offset, or at the start of the log. Compaction below the
+// offset may remove the marker of a transaction that an older snapshot knows as open.
+func (p *Partition) snapshotPast(offset int64) error {
+	p.mu.Lock()
+	due := p.snapshotOffset < offset
+	p.mu.Unlock()
+	if due {
+		if err := p.saveSnapshot(); err != nil {
+			return err
+		}
+	}
+	p.saving.Lock()
+	defer p.saving.Unlock()
+	return p.removeSnapshots(func(o int64) bool { return o < offset })
 }
