@@ -4,6 +4,7 @@ package streams_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -258,8 +259,11 @@ func newGlobalWriter(ctx *topology.Context, ref topology.StoreRef[state.KeyValue
 	return globalWriter{ctx.Store(ref)}
 }
 
-// Process puts key and value; a null value deletes, a null key reads as "".
+// Process puts key and value; a null value deletes. A store has no null keys: the processor fails, as its Java twin does.
 func (g globalWriter) Process(_ context.Context, r topology.Record[string, string]) error {
+	if r.NoKey {
+		return errors.New("a null key")
+	}
 	if r.Tombstone {
 		return g.s.Delete(r.Key)
 	}
