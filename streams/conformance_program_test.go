@@ -67,7 +67,6 @@ type (
 		windowedBy(o *operation) windowedHandle
 		aggregate(o *operation) tableHandle
 	}
-	globalHandle interface{ isGlobal() }
 )
 
 // program builds the topology of one case with the public DSL, as a user would.

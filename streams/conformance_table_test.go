@@ -25,8 +25,6 @@ type globalOf[V any] struct {
 	g streams.GlobalTable[string, V]
 }
 
-func (globalOf[V]) isGlobal() {}
-
 func (t tableOf[K, V]) filter(o *operation, not bool) tableHandle {
 	f := predicate[K, V](o.Fn)
 	if not {
