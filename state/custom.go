@@ -1,8 +1,12 @@
 package state
 
-import "iter"
+import (
+	"errors"
+	"iter"
+)
 
-// CustomStore is a store whose structure is its user's: buffers, remote stores. It is restored from the beginning of its changelog.
+// CustomStore is a store whose structure is its user's: buffers, remote stores. It is restored from the beginning of its changelog. If it has
+// a method Reset() error, that empties it.
 type CustomStore interface {
 	Flush() error // at a commit, before the producer is flushed: log what is held back
 	Restore([]Restored) error
@@ -29,6 +33,15 @@ func Custom[S CustomStore](name string, open func(CustomContext) (S, error), o .
 type custom struct{ s CustomStore }
 
 func (c custom) flush() error                { return c.s.Flush() }
+func (c custom) evict() error                { return nil }
 func (c custom) restore(rs []Restored) error { return c.s.Restore(rs) }
 func (c custom) dump() iter.Seq[[]any]       { return c.s.Dump() }
-func (c custom) close() error                { return c.s.Close() }
+
+// reset empties the store if it can be emptied.
+func (c custom) reset() error {
+	if r, ok := c.s.(interface{ Reset() error }); ok {
+		return r.Reset()
+	}
+	return errors.New("it has no Reset method: restart its task")
+}
+func (c custom) close() error { return c.s.Close() }

@@ -1,19 +1,321 @@
 package state
 
-// DB is an application's engine: one Pebble for all tasks and stores. Safe for concurrent use.
-type DB struct{}
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
-// Batch collects what one commit applies, atomically.
-type Batch struct{}
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
 
-// Cache is a stream thread's record cache: its share of Config.CacheBytes. It belongs to one thread.
-type Cache struct{}
+// pebbleFormat is Pebble's on-disk format: a number, not pebble.FormatNewest, so that an update of Pebble does not silently turn a directory into
+// one that an older program cannot open.
+const pebbleFormat = pebble.FormatMajorVersion(24)
 
-// NewCache is a cache of that many bytes.
-func NewCache(bytes int64) *Cache { return &Cache{} }
+// DefaultMemory is DBOptions.Memory if that is 0.
+const DefaultMemory = 256 << 20
 
-// NewBatch is an empty batch. A nil DB gives one that holds nothing: its stores live in memory.
-func (db *DB) NewBatch() *Batch { return &Batch{} }
+// DBOptions say how to open a DB. The zero value is ready.
+type DBOptions struct {
+	// FS is the file system; nil: the operating system's.
+	FS vfs.FS
+	// Memory is the budget in bytes for everything that the database keeps in memory, whatever the number of stores: half for rows that the stores
+	// have read or written lately, the rest for blocks and memtables. What is not applied yet comes on top: see Stores.Pending.
+	Memory int64
+	// Logger gets the database's errors; nil discards them.
+	Logger *slog.Logger
+	// OnFault is told of every fault: a DamagedError's cause, ErrDBFailed, ErrNoSpace, and at most every ten seconds an error of the background. It
+	// may be called by any goroutine.
+	OnFault func(error)
+	// MinFree is how many bytes of the disk stay free: below, Commit answers ErrNoSpace, for a full disk would make the database hang. 0 is 64 MiB.
+	MinFree int64
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
 
-// Commit writes what the batch holds, all or nothing. The batch is used up.
-func (b *Batch) Commit() error { return nil }
+// DB is an application's engine: one Pebble for all tasks and stores, without a write-ahead log, since the changelogs are that. Safe for
+// concurrent use.
+//
+// After a crash it stands where its memtables were flushed last, each partition of a store with the position in its changelog that belongs
+// to its rows.
+type DB struct {
+	p    *pebble.DB
+	o    DBOptions
+	dir  string
+	f    *faults
+	free spaceGuard
+
+	mu     sync.Mutex
+	stores map[string]storeRow
+	nextID uint32
+
+	cleanBudget int64
+	clean       atomic.Int64 // bytes of clean entries in the tables of open stores
+
+	unflushed flushCounter
+	sweeper   sweeper
+}
+
+// OpenDB opens or makes the database in a directory, which belongs to it. It must be closed.
+//
+// An error that is not ErrNoSpace means that the directory cannot be used: move it aside, the stores are rebuilt.
+func OpenDB(dir string, o DBOptions) (*DB, error) {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MinFree == 0 {
+		o.MinFree = 64 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	f := &faults{log: o.Logger, onFault: o.OnFault, now: o.Now, damaged: map[storePartition]error{}}
+	db := &DB{o: o, dir: dir, f: f, stores: map[string]storeRow{}, nextID: 1, cleanBudget: o.Memory / 2}
+	if err := o.FS.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("store database in %s: %w", dir, err)
+	}
+	db.free = spaceGuard{fs: o.FS, dir: dir, min: uint64(max(o.MinFree, 0))}
+	if err := db.free.check(); err != nil {
+		return nil, err
+	}
+	cache := pebble.NewCache(max(o.Memory/4, 1<<20))
+	defer cache.Unref()
+	opts := &pebble.Options{
+		FS:                          o.FS,
+		FormatMajorVersion:          pebbleFormat,
+		DisableWAL:                  true,
+		Cache:                       cache,
+		MemTableSize:                uint64(min(max(o.Memory/16, 256<<10), 64<<20)),
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000,
+		MaxOpenFiles:                1000,
+		Logger:                      f,
+		EventListener:               f.listener(),
+	}
+	opts.EventListener.FlushBegin = func(pebble.FlushInfo) { db.unflushed.begin() }
+	opts.EventListener.FlushEnd = func(i pebble.FlushInfo) { db.unflushed.end(i.Err == nil) }
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	err := db.do(func() (err error) {
+		if db.p, err = pebble.Open(dir, opts); err == nil {
+			err = db.loadManifest()
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("store database in %s: %w", dir, err)
+		if db.p != nil && db.f.failed() == nil {
+			err = errors.Join(err, db.p.Close())
+		}
+		return nil, err
+	}
+	db.sweeper.db = db
+	return db, nil
+}
+
+// do runs f, which calls Pebble, in a goroutine of its own: where Pebble gives up, that goroutine ends, and the caller gets the error.
+func (db *DB) do(f func() error) error {
+	if err := db.f.failed(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := ErrDBFailed
+		defer func() {
+			if failed := db.f.failed(); failed != nil {
+				err = failed
+			}
+			done <- err
+		}()
+		err = f()
+	}()
+	return <-done
+}
+
+// loadManifest reads the database's own rows, or writes the format's.
+func (db *DB) loadManifest() error {
+	format, err := db.read(systemKey(systemFormat, ""))
+	if err != nil {
+		return err
+	}
+	if format == nil {
+		if err := db.p.Set(systemKey(systemFormat, ""), binary.BigEndian.AppendUint32(nil, dbFormat), pebble.NoSync); err != nil {
+			return err
+		}
+		return db.p.Flush() // before anything else is there
+	}
+	if len(format) != 4 || binary.BigEndian.Uint32(format) != dbFormat {
+		return fmt.Errorf("it has format %x, this program reads format %d", format, dbFormat)
+	}
+	prefix := systemKey(systemStore, "")
+	it, err := db.p.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		row, err := parseStoreRow(it.Value())
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		db.stores[string(it.Key()[len(prefix):])] = row
+		db.nextID = max(db.nextID, row.id+1)
+	}
+	return it.Close()
+}
+
+// read returns a copy of a row, nil if there is none.
+func (db *DB) read(key []byte) ([]byte, error) {
+	v, closer, err := db.p.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return clone(v), closer.Close()
+}
+
+// register returns a store's id. If its rows are laid out in another way than they were, it is a new one and the old rows go.
+func (db *DB) register(name, fingerprint string) (uint32, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	row, ok := db.stores[name]
+	if ok && row.fingerprint == fingerprint {
+		return row.id, nil
+	}
+	old := row.id
+	row = storeRow{db.nextID, fingerprint}
+	err := db.do(func() error {
+		return db.p.Set(systemKey(systemStore, name), row.append(nil), pebble.NoSync)
+	})
+	if err != nil {
+		return 0, storeError(name, err)
+	}
+	db.nextID++
+	db.stores[name] = row
+	if ok {
+		db.o.Logger.Warn("the layout of a store has changed: it is rebuilt from its changelog", "store", name, "was", old, "is", row.id)
+		db.sweeper.later(storePrefix(old), prefixEnd(storePrefix(old)))
+	}
+	return row.id, nil
+}
+
+// Flush writes what is in memory to the disk, so that it survives a crash. It is called at a clean stop, and while the application runs when
+// Unflushed has become large.
+func (db *DB) Flush() error { return db.do(db.p.Flush) }
+
+// FlushSoon is Flush in the background. Errors go to OnFault.
+func (db *DB) FlushSoon() {
+	go func() {
+		if err := db.Flush(); err != nil {
+			db.f.tell(err)
+		}
+	}()
+}
+
+// Unflushed tells how many bytes a crash would take back, about, and since when; they are in the changelogs and would be restored from there.
+func (db *DB) Unflushed() (bytes int64, since time.Time) { return db.unflushed.get() }
+
+// Close ends the database. It does not flush: call Flush before, at a clean stop.
+func (db *DB) Close() error {
+	db.sweeper.stop()
+	if db.f.failed() != nil {
+		return nil // a failed Pebble may wait for ever for what has failed
+	}
+	return db.do(db.p.Close)
+}
+
+// StorePartition names a partition of a store.
+type StorePartition struct {
+	Store     string
+	Partition int32
+}
+
+// Partitions lists what the database holds.
+func (db *DB) Partitions() ([]StorePartition, error) {
+	names := map[uint32]string{}
+	db.mu.Lock()
+	for name, row := range db.stores {
+		names[row.id] = name
+	}
+	db.mu.Unlock()
+	var out []StorePartition
+	err := db.do(func() error {
+		it, err := db.p.NewIter(&pebble.IterOptions{LowerBound: storePrefix(1)})
+		if err != nil {
+			return err
+		}
+		for ok := it.First(); ok; {
+			p, _ := partitionOf(it.Key())
+			if name, known := names[p.id]; known {
+				out = append(out, StorePartition{name, p.partition})
+			}
+			ok = it.SeekGE(prefixEnd(partitionPrefix(p.id, p.partition)))
+		}
+		return it.Close()
+	})
+	return out, err
+}
+
+// partitionOf is the partition that a key belongs to.
+func partitionOf(key []byte) (storePartition, bool) {
+	if len(key) < partitionPrefixSize {
+		return storePartition{}, false
+	}
+	return storePartition{binary.BigEndian.Uint32(key), int32(binary.BigEndian.Uint32(key[4:]))}, true
+}
+
+// DropPartition removes everything of a partition of a store. No task may have it open.
+func (db *DB) DropPartition(store string, partition int32) error {
+	db.mu.Lock()
+	row, ok := db.stores[store]
+	db.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	p := partitionPrefix(row.id, partition)
+	return db.excise(p, prefixEnd(p))
+}
+
+// DropStore removes everything of a store. No task may have it open.
+func (db *DB) DropStore(store string) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	row, ok := db.stores[store]
+	if !ok {
+		return nil
+	}
+	p := storePrefix(row.id)
+	if err := db.excise(p, prefixEnd(p)); err != nil {
+		return err
+	}
+	err := db.do(func() error { return db.p.Delete(systemKey(systemStore, store), pebble.NoSync) })
+	if err == nil {
+		delete(db.stores, store)
+	}
+	return err
+}
+
+// excise takes a range out. Unlike a range tombstone it also takes damaged files out, which would fail every compaction that meets them.
+func (db *DB) excise(low, high []byte) error {
+	err := db.do(func() error { return db.p.Excise(context.Background(), pebble.KeyRange{Start: low, End: high}) })
+	if err != nil {
+		return fmt.Errorf("remove a range of the store database: %w", err)
+	}
+	return nil
+}

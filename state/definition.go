@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
-	"github.com/millrace-go/millrace/window"
 )
 
 // A Definition of a store: a name, a kind and options. S is the type a processor gets. It opens nothing: a task does when it starts, once
@@ -221,8 +220,7 @@ func openKV[K, V any](e Env, name string, o *options, k serde.Serde[K], v serde.
 		return nil, nil, err
 	}
 	s := &KV[K, V]{keys: k, values: v}
-	s.rows = keyed{name: name, t: newTable(nil), log: e.logger(name, o)}
-	return s, &s.rows, nil
+	return s, &s.rows, s.rows.open(name, o, e)
 }
 
 func openWindows[K, V any](e Env, name string, o *options, k serde.Serde[K], v serde.Serde[V]) (*Windows[K, V], instance, error) {
@@ -231,8 +229,7 @@ func openWindows[K, V any](e Env, name string, o *options, k serde.Serde[K], v s
 		return nil, nil, err
 	}
 	s := &Windows[K, V]{keys: k, values: v, size: millis(o.size)}
-	s.rows.open(name, windowLayout, o, e)
-	return s, &s.rows, nil
+	return s, &s.rows, s.rows.open(name, windowLayout, o, e)
 }
 
 func openSessions[K, V any](e Env, name string, o *options, k serde.Serde[K], v serde.Serde[V]) (*Sessions[K, V], instance, error) {
@@ -241,26 +238,5 @@ func openSessions[K, V any](e Env, name string, o *options, k serde.Serde[K], v 
 		return nil, nil, err
 	}
 	s := &Sessions[K, V]{keys: k, values: v}
-	s.rows.open(name, sessionLayout, o, e)
-	return s, &s.rows, nil
-}
-
-// Flushed is what a record cache hands downstream for a key: the last value since the last flush, and if it was asked for, the value
-// before, from the store under the cache. The record context is that of the last update while the listener runs.
-type Flushed[V any] struct {
-	New, Old       V
-	HasNew, HasOld bool
-}
-
-// OnFlush makes f the listener of the cache in front of the store; false (and f never called) if no cache is.
-func (*KV[K, V]) OnFlush(old bool, f func(k K, c Flushed[V]) error) (cached bool) { return false }
-
-// OnFlush: as for KV, by key and window start.
-func (*Windows[K, V]) OnFlush(old bool, f func(k K, start Time, c Flushed[V]) error) (cached bool) {
-	return false
-}
-
-// OnFlush: as for KV, by session.
-func (*Sessions[K, V]) OnFlush(old bool, f func(k window.Windowed[K], c Flushed[V]) error) (cached bool) {
-	return false
+	return s, &s.rows, s.rows.open(name, sessionLayout, o, e)
 }

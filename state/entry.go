@@ -1,7 +1,5 @@
 package state
 
-import "github.com/millrace-go/millrace/serde"
-
 // inline is the room in an entry for short keys and values: a lookup then touches the index, the entry, and nothing else.
 const inline = 56
 
@@ -16,6 +14,8 @@ const (
 	dirty
 	// resident: in the record cache, dirty or clean. What a cache holds is found there even if the store below has expired it.
 	resident
+	// flushingNow: dirty, and on the list of a flush under way.
+	flushingNow
 	// recent: read or written since the last sweep.
 	recent
 	// listed: in the table's order, if it keeps one.
@@ -66,32 +66,4 @@ func (e *entry) at(seq uint64) (value []byte, there, known bool) {
 		}
 	}
 	return nil, false, false
-}
-
-// cacheEntry is what a record cache keeps of an entry beside its value.
-type cacheEntry struct {
-	record RecordContext // of the last update
-	base   []byte        // the value that the store below held at the last flush
-	based  baseKind
-	bytes  int64 // what the cache's account holds for the entry
-
-	// Neighbours in the order of last use, and, while dirty, in the order of last update.
-	newer, lessRecent        *entry
-	nextDirty, previousDirty *entry
-}
-
-type baseKind uint8
-
-const (
-	baseUnknown baseKind = iota // ask the engine
-	baseAbsent
-	baseValue
-)
-
-// headersSize is the size of headers as Kafka's cache counts it: characters and bytes.
-func headersSize(h serde.Headers) (n int64) {
-	for i := range h {
-		n += int64(len(h[i].Key) + len(h[i].Value))
-	}
-	return n
 }

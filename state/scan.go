@@ -120,7 +120,7 @@ func (c *cursor) fill() {
 func (t *table) scan(s span, reverse bool, f func(key, value []byte, held bool) bool) error {
 	c := t.cursor(s, reverse)
 	defer c.close()
-	if t.rows == nil {
+	if t.rows == nil || t.rows.fresh {
 		for {
 			e, value, there := c.next()
 			if e == nil || there && !f(e.key(), value, e.flags&resident != 0) {

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"iter"
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
@@ -51,6 +50,8 @@ type Env struct {
 	Topic func(store string) string
 	// Dropped counts a row that a store refuses because it is too old; nil: nobody counts.
 	Dropped func(store, reason string)
+
+	total *tally // of the task's tables
 }
 
 // AnyDefinition is a Definition of any type.
@@ -64,15 +65,4 @@ type AnyDefinition interface {
 	// Persistent says that the store outlives its process in the DB.
 	Persistent() bool
 	open(Env) (any, instance, error)
-}
-
-// instance is what every open store can do for its task.
-type instance interface {
-	// flush forwards and logs what the cache has held back, in order of last update.
-	flush() error
-	// restore applies changelog records, in order.
-	restore([]Restored) error
-	// dump lists the content as bytes: see Stores.Dump. nil: there is no listing.
-	dump() iter.Seq[[]any]
-	close() error
 }

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"slices"
 )
 
@@ -40,12 +42,64 @@ type segment struct {
 	dead bool
 }
 
-// segments are the segments of a time store, by ascending time.
+// delete takes a row out.
+func (g *segment) delete(row, byTime []byte) {
+	g.t.delete(row)
+	if g.byTime != nil {
+		g.byTime.delete(byTime)
+	}
+}
+
+// put sets a row.
+func (g *segment) put(row, value, byTime []byte) {
+	g.t.put(row, value)
+	g.index(byTime)
+}
+
+// index sets a row's place in the order by time.
+func (g *segment) index(byTime []byte) {
+	if g.byTime == nil {
+		return
+	}
+	if e, _ := g.byTime.touch(byTime); e.flags&absent != 0 {
+		g.byTime.write(e, nil, false)
+	}
+}
+
+// tables are the segment's tables.
+func (g *segment) tables() []*table {
+	if g.byTime == nil {
+		return []*table{g.t}
+	}
+	return []*table{g.t, g.byTime}
+}
+
+// segments are the segments of a time store, by ascending time. A slice of them stays as it is: iterators hold it.
 type segments struct {
 	list     []*segment
 	last     *segment // the one used last
 	interval Time
-	open     func(id int64) *segment
+	open     func(id int64, fresh bool) *segment
+	gone     func(before int64) // the segments before an id have gone
+	after    int64              // the lowest id that can still be used
+}
+
+// load opens the segments that the engine holds, but not those before the oldest.
+func (s *segments) load(p *place, a area, oldest Time) error {
+	ids, err := p.segmentIDs(a)
+	if err != nil {
+		return err
+	}
+	s.after = s.id(oldest)
+	for _, id := range ids {
+		if id >= s.after {
+			s.list = append(s.list, s.open(id, false))
+		}
+	}
+	if len(ids) > 0 && ids[0] < s.after {
+		s.gone(s.after)
+	}
+	return nil
 }
 
 func (s *segments) id(at Time) int64 { return int64(at / s.interval) }
@@ -65,15 +119,7 @@ func (s *segments) find(at Time) *segment {
 }
 
 func (s *segments) search(id int64) (int, bool) {
-	return slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int {
-		switch {
-		case g.id < id:
-			return -1
-		case g.id > id:
-			return 1
-		}
-		return 0
-	})
+	return slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int { return cmp.Compare(g.id, id) })
 }
 
 // make returns the segment of a time, made if there is none.
@@ -83,8 +129,8 @@ func (s *segments) make(at Time) *segment {
 	}
 	id := s.id(at)
 	i, _ := s.search(id)
-	g := s.open(id)
-	s.list = slices.Insert(slices.Clip(slices.Clone(s.list)), i, g) // iterators hold the old one
+	g := s.open(id, true)
+	s.list = slices.Insert(slices.Clip(slices.Clone(s.list)), i, g)
 	s.last = g
 	return g
 }
@@ -102,16 +148,54 @@ func (s *segments) between(from, to Time) []*segment {
 	return s.list[i:max(i, j)]
 }
 
-// expire takes out the segments before a time.
-func (s *segments) expire(before Time, gone func(*segment)) {
+// expire gives up the segments before a time. One of which a record cache holds something stays, as a dead one.
+func (s *segments) expire(before Time) error {
 	id := s.id(before)
-	n := 0
-	for n < len(s.list) && s.list[n].id < id {
-		gone(s.list[n])
-		n++
+	if id <= s.after {
+		return nil
 	}
-	if n > 0 {
-		s.last = nil
-		s.list = append(s.list[:0:0], s.list[n:]...) // a new slice: iterators hold the old one
+	s.after = id
+	gone := false
+	kept := make([]*segment, 0, len(s.list))
+	var errs []error
+	for _, g := range s.list {
+		if g.id < id && !g.dead {
+			gone = true
+			errs = append(errs, g.die())
+		}
+		if !g.dead || g.t.index.count > 0 {
+			kept = append(kept, g)
+		}
 	}
+	s.last, s.list = nil, kept
+	if gone {
+		s.gone(id)
+	}
+	return errors.Join(errs...)
+}
+
+// die takes from a segment what is not in a record cache.
+func (g *segment) die() error {
+	g.dead = true
+	errs := []error{g.t.forget()}
+	if g.byTime != nil {
+		errs = append(errs, g.byTime.close())
+		g.byTime = nil
+	}
+	return errors.Join(errs...)
+}
+
+// remove takes a segment out of the list.
+func (s *segments) remove(g *segment) {
+	s.last = nil
+	s.list = slices.DeleteFunc(slices.Clone(s.list), func(o *segment) bool { return o == g })
+}
+
+// close closes the tables.
+func (s *segments) close() error {
+	var errs []error
+	for _, g := range s.list {
+		errs = append(errs, closeTables(g.tables()))
+	}
+	return errors.Join(errs...)
 }

@@ -57,7 +57,7 @@ func (s *Sessions[K, V]) Delete(k window.Windowed[K]) error {
 	if err := s.at(k.Key, k.Window); err != nil {
 		return err
 	}
-	return s.rows.delete(s.row, false)
+	return s.rows.delete(s.row)
 }
 
 // Find implements SessionStore.

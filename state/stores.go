@@ -15,32 +15,48 @@ type Position struct {
 
 // Stores are one task's stores, in the order of their definitions. They belong to the task's goroutine.
 type Stores struct {
+	env    Env
 	list   []*opened
 	byName map[string]*opened
+	total  tally
+	shared int64 // of DB.clean
+	calls  int
 }
 
 // opened is an open store.
 type opened struct {
 	name     string
+	def      AnyDefinition
 	store    any // the S of its Definition
 	in       instance
 	position Position
 	restored bool // position means something
 }
 
-// Open opens a task's stores.
+// Open opens a task's stores. Without a DB they are all in memory, and answer as they would with one.
 func Open(env Env, defs []AnyDefinition) (*Stores, error) {
-	s := &Stores{byName: map[string]*opened{}}
+	s := &Stores{byName: map[string]*opened{}, env: env}
+	s.env.total = &s.total
 	for _, d := range defs {
-		store, in, err := d.open(env)
+		store, in, err := d.open(s.env)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
-		o := &opened{name: d.Name(), store: store, in: in}
+		o := &opened{name: d.Name(), def: d, store: store, in: in}
+		if p := o.place(); p != nil && p.found {
+			o.position, o.restored = p.meta.position, true
+		}
 		s.list = append(s.list, o)
 		s.byName[o.name] = o
 	}
 	return s, nil
+}
+
+func (o *opened) place() *place {
+	if p, ok := o.in.(persistent); ok {
+		return p.placed()
+	}
+	return nil
 }
 
 // Get is the store of that name, nil if there is none: the S of its Definition.
@@ -60,7 +76,7 @@ func (s *Stores) Names() []string {
 	return names
 }
 
-// Flush flushes the caches in order: forwards downstream and logs. The first step of a commit.
+// Flush flushes the caches in order: logs and forwards downstream, which may dirty the caches of later stores. The first step of a commit.
 func (s *Stores) Flush() error {
 	for _, o := range s.list {
 		if err := o.in.flush(); err != nil {
@@ -70,22 +86,86 @@ func (s *Stores) Flush() error {
 	return nil
 }
 
-// Pending is the memory held by what is not applied yet, in bytes.
-func (s *Stores) Pending() int64 { return 0 }
+// Pending is the memory held by what is not applied yet, in bytes. Stores in memory have nothing to apply.
+func (s *Stores) Pending() int64 { return s.total.pending }
 
-// EvictCaches flushes what a full cache asks for. Call it between records.
-func (s *Stores) EvictCaches() error { return nil }
+// EvictCaches flushes what a full cache asks for, and gives up rows that are held only to save reads when there are too many. Call it between
+// records.
+func (s *Stores) EvictCaches() error {
+	if c := s.env.Cache; c != nil && c.bytes > c.max {
+		for _, o := range s.list {
+			if err := o.in.evict(); err != nil {
+				return err
+			}
+		}
+	}
+	if s.calls++; s.calls&1023 == 0 {
+		s.sweep()
+	}
+	return nil
+}
 
-// Apply adds what was written since the last Apply to b, with the positions of the stores' changelogs. The stores see it as applied
-// once b is committed; after a failed commit they must be closed.
+// sweep keeps this task's part of the engine's read cache within what it may have: every task gives up the same part when all of them are too large.
+func (s *Stores) sweep() {
+	db := s.env.DB
+	if db == nil {
+		return
+	}
+	all := db.clean.Add(s.total.clean - s.shared)
+	s.shared = s.total.clean
+	if all <= db.cleanBudget {
+		return
+	}
+	for _, o := range s.list {
+		if p, ok := o.in.(persistent); ok {
+			p.sweep(db.cleanBudget-db.cleanBudget/8, all)
+		}
+	}
+	db.clean.Add(s.total.clean - s.shared)
+	s.shared = s.total.clean
+}
+
+// Apply adds what was written since the last Apply to b, with the positions of the stores' changelogs; a store without one keeps the position it
+// has. The stores see it as applied once b is committed; after a failed commit they must be closed. Flush first.
 func (s *Stores) Apply(b *Batch, positions map[string]Position) error {
-	for name, p := range positions {
-		o := s.byName[name]
-		if o == nil {
+	for name := range positions {
+		if s.byName[name] == nil {
 			return fmt.Errorf("state: position of a store %q that the task does not have", name)
 		}
-		o.position, o.restored = p, true
 	}
+	for _, o := range s.list {
+		position, ok := positions[o.name]
+		if !ok {
+			position = o.position
+		}
+		if err := o.apply(b, position, ok || o.restored); err != nil {
+			return err
+		}
+	}
+	if b != nil && b.p != nil {
+		b.after = append(b.after, func() error {
+			s.sweep()
+			return nil
+		})
+	}
+	return nil
+}
+
+func (o *opened) apply(b *Batch, position Position, known bool) error {
+	reached := func() error {
+		o.position, o.restored = position, known
+		return nil
+	}
+	p := o.place()
+	if p == nil {
+		return reached()
+	}
+	m := meta{position: position}
+	if err := o.in.(persistent).apply(b, &m); err != nil {
+		return storeError(o.name, err)
+	}
+	p.save(b, &m)
+	b.after = append(b.after, reached)
 	return nil
 }
 
@@ -99,7 +179,7 @@ func (s *Stores) Position(store string) (Position, bool) {
 }
 
 // Restore applies changelog records to a store. next is the position behind them: there may be less records than offsets, or none at all (past
-// transaction markers and aborted records).
+// transaction markers and aborted records). A store of the DB is written at once.
 func (s *Stores) Restore(store string, rs []Restored, next Position) error {
 	o := s.byName[store]
 	if o == nil {
@@ -108,12 +188,26 @@ func (s *Stores) Restore(store string, rs []Restored, next Position) error {
 	if err := o.in.restore(rs); err != nil {
 		return err
 	}
-	o.position, o.restored = next, true
+	b := s.env.DB.NewBatch()
+	if err := o.apply(b, next, true); err != nil {
+		return err
+	}
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	s.sweep()
 	return nil
 }
 
-// Reset empties a store that has to be rebuilt.
-func (s *Stores) Reset(store string) error { return nil }
+// Reset empties a store that has to be rebuilt. What the nodes hold of it stays valid.
+func (s *Stores) Reset(store string) error {
+	o := s.byName[store]
+	if o == nil {
+		return fmt.Errorf("state: reset of a store %q that the task does not have", store)
+	}
+	o.position, o.restored = Position{}, false
+	return o.in.reset()
+}
 
 // Dump lists a store's content as bytes: key-value [key, value], timestamped key-value [key, value, ts], window [key, start, value] or
 // [key, start, value, ts], session [key, start, end, value], versioned [key, value, ts]; keys and values are []byte, times int64. The order is
@@ -134,5 +228,9 @@ func (s *Stores) Close() error {
 		errs = append(errs, s.list[i].in.close())
 	}
 	s.list = nil
+	if s.env.DB != nil {
+		s.env.DB.clean.Add(-s.shared)
+		s.shared = 0
+	}
 	return errors.Join(errs...)
 }

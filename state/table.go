@@ -21,13 +21,13 @@ type table struct {
 	// order holds the entries that a range read has to see: all without an engine, else the unapplied ones, and what a record cache of a time
 	// store holds. nil until it is needed.
 	order *btree.BTreeG[*entry]
-	timed bool // of a time store
+	held  bool // the order has to hold what a record cache holds
 
 	unapplied []*entry // every entry with that flag, once
-	pending   int64    // their size
-	clean     int64    // the size of the others; 0 without an engine
-	live      int64    // keys that are there; with an engine an estimate, as it is written without being read
-	hand      uint32   // where the sweep of clean entries goes on
+	size      tally
+	total     *tally // of the task's tables
+	hand      uint32 // where the sweep of clean entries goes on
+	live      int64  // keys that are there; with an engine an estimate, as it is written without being read
 
 	seq     uint64   // of the next write; an iterator that opens raises it
 	open    int      // iterators
@@ -37,7 +37,20 @@ type table struct {
 	scratch []byte
 }
 
-func newTable(r *rows) *table { return &table{rows: r, seq: 1} }
+func newTable(r *rows, total *tally) *table { return &table{rows: r, seq: 1, total: total} }
+
+// tally is the size of entries over an engine. Without one nothing is counted.
+type tally struct {
+	pending int64 // unapplied
+	clean   int64 // the others
+}
+
+func (t *table) count(pending, clean int64) {
+	t.size.pending += pending
+	t.size.clean += clean
+	t.total.pending += pending
+	t.total.clean += clean
+}
 
 // find returns the key's entry, read from the engine if need be. nil: there is nothing. The entry may be absent.
 func (t *table) find(key []byte) (*entry, error) {
@@ -61,7 +74,7 @@ func (t *table) find(key []byte) (*entry, error) {
 		e.flags |= absent
 	}
 	e.data = append(e.data, value...)
-	t.clean += e.size()
+	t.count(0, e.size())
 	return e, nil
 }
 
@@ -94,10 +107,11 @@ func (t *table) touch(key []byte) (e *entry, known bool) {
 	e = t.index.add(key, hash)
 	e.flags = absent
 	e.seq = t.seq
-	if t.rows != nil {
-		t.clean += e.size()
+	if t.rows == nil {
+		return e, true
 	}
-	return e, t.rows == nil
+	t.count(0, e.size())
+	return e, t.rows.fresh
 }
 
 // put writes a value.
@@ -139,12 +153,11 @@ func (t *table) write(e *entry, value []byte, gone bool) {
 	}
 	if t.rows != nil {
 		if e.flags&unapplied != 0 {
-			t.pending += e.size() - before
+			t.count(e.size()-before, 0)
 		} else {
 			e.flags |= unapplied
 			t.unapplied = append(t.unapplied, e)
-			t.clean -= before
-			t.pending += e.size()
+			t.count(e.size(), -before)
 		}
 	}
 	if t.order != nil && e.flags&listed == 0 {
@@ -177,7 +190,7 @@ func (t *table) drop(e *entry) {
 		t.order.Delete(e)
 	}
 	if t.rows != nil {
-		t.clean -= e.size()
+		t.count(0, -e.size())
 	}
 	t.index.remove(e)
 }
@@ -197,14 +210,107 @@ func (t *table) closed() {
 	t.kept = t.kept[:0]
 }
 
+// apply puts the unapplied rows into a batch. Once it is committed, call applied.
+func (t *table) apply(b *Batch) {
+	for _, e := range t.unapplied {
+		if e.flags&absent != 0 {
+			b.delete(t.rows.prefix, e.key())
+		} else {
+			b.set(t.rows.prefix, e.key(), e.value())
+		}
+	}
+}
+
+// applied makes the unapplied entries clean ones. Nothing was written since apply.
+func (t *table) applied() error {
+	if len(t.unapplied) == 0 {
+		return nil
+	}
+	t.rows.fresh = false
+	for i, e := range t.unapplied {
+		t.unapplied[i] = nil
+		e.flags &^= unapplied
+		if t.held && t.open == 0 && e.flags&(listed|resident) == listed {
+			t.unlist(e)
+		}
+	}
+	t.unapplied = t.unapplied[:0]
+	t.count(-t.size.pending, t.size.pending)
+	if !t.held && t.open == 0 && t.order != nil {
+		t.order.Scan(func(e *entry) bool {
+			e.flags &^= listed
+			return true
+		})
+		t.order = nil
+		if t.scanned {
+			t.order = newOrder()
+		}
+	}
+	t.scanned = false
+	return t.rows.refresh()
+}
+
+func (t *table) unlist(e *entry) {
+	e.flags &^= listed
+	t.order.Delete(e)
+}
+
+// sweep gives up clean entries until they take no more than the given size: those that were not used since the last sweep.
+func (t *table) sweep(size int64) {
+	if t.open > 0 {
+		return
+	}
+	for n := 2 * t.index.next; n > 0 && t.size.clean > size; n-- {
+		if t.hand >= t.index.next {
+			t.hand = 0
+		}
+		e := t.index.entry(t.hand)
+		t.hand++
+		switch {
+		case e.flags&(free|unapplied|resident) != 0:
+		case e.flags&recent != 0:
+			e.flags &^= recent
+		default:
+			t.drop(e)
+		}
+	}
+}
+
+// forget makes the table one without an engine, which keeps only what a record cache holds.
+func (t *table) forget() error {
+	r := t.rows
+	t.unapplied = nil
+	t.index.each(func(e *entry) {
+		e.flags &^= unapplied
+		if e.flags&resident == 0 {
+			t.drop(e)
+		}
+	})
+	t.count(-t.size.pending, -t.size.clean)
+	t.rows = nil
+	if r == nil {
+		return nil
+	}
+	return r.refresh()
+}
+
+// close gives up what the table holds of the engine and takes it off the account.
+func (t *table) close() error {
+	t.count(-t.size.pending, -t.size.clean)
+	if t.rows == nil {
+		return nil
+	}
+	return t.rows.refresh()
+}
+
 // sort builds the order.
 func (t *table) sort() {
-	t.order = btree.NewBTreeGOptions(byKey, btree.Options{NoLocks: true})
+	t.order = newOrder()
 	list := func(e *entry) {
 		e.flags |= listed
 		t.order.Set(e)
 	}
-	if t.rows == nil || t.timed {
+	if t.rows == nil || t.held {
 		t.index.each(func(e *entry) {
 			if t.rows == nil || e.flags&(unapplied|resident) != 0 {
 				list(e)
@@ -218,3 +324,7 @@ func (t *table) sort() {
 }
 
 func byKey(a, b *entry) bool { return bytes.Compare(a.key(), b.key()) < 0 }
+
+func newOrder() *btree.BTreeG[*entry] {
+	return btree.NewBTreeGOptions(byKey, btree.Options{NoLocks: true})
+}

@@ -16,6 +16,8 @@ import (
 type timed struct {
 	name       string
 	layout     layout
+	place      *place
+	how        reopen
 	segs       segments
 	retention  Time
 	observed   Time // -1: nothing was put
@@ -25,25 +27,53 @@ type timed struct {
 	duplicates bool
 	sequence   uint32 // of the last put of a store with duplicates
 	log        logger
+	front      *front // nil: not cached
 	drop       func() // counts a refused row
-	stamp      []byte
-	at         []byte // scratch for keys by time
+
+	// forward hands a flushed entry downstream; nil: nobody listens.
+	forward func(row, value []byte, there bool, old []byte, had bool) error
+	buf     []byte
+	at      []byte // for keys by time
 }
 
-// open sets an empty store up.
-func (s *timed) open(name string, l layout, o *options, e Env) {
-	*s = timed{name: name, layout: l, retention: millis(o.retention), observed: -1, newest: -1, exact: o.inMemory, timeFirst: o.timeFirst,
-		duplicates: o.duplicates, log: e.logger(name, o)}
-	s.segs.interval = max(s.retention/2, 60_000)
-	if s.exact {
-		s.segs.interval = max(s.retention/4, 1000) // seen by nobody: how soon memory is given back
+// open finds the store's content in the database, or sets an empty one up.
+func (s *timed) open(name string, l layout, o *options, e Env) error {
+	p, err := e.place(name, o)
+	if err != nil {
+		return err
 	}
-	s.segs.open = func(id int64) *segment { return &segment{id: id, t: newTable(nil)} }
+	before := p.before()
+	*s = timed{name: name, how: reopen{o, e}, layout: l, place: p, retention: millis(o.retention), observed: before.observed, newest: before.observed, sequence: before.sequence,
+		exact: o.inMemory, timeFirst: o.timeFirst, duplicates: o.duplicates, log: e.logger(name, o)}
 	s.drop = func() {
 		if e.Dropped != nil {
 			e.Dropped(name, "expired")
 		}
 	}
+	if s.front = e.front(o); s.front != nil {
+		s.front.flushOne, s.front.left = s.flushOne, s.left
+	}
+	s.segs.interval = o.segmentInterval()
+	s.segs.open = func(id int64, fresh bool) *segment {
+		g := &segment{id: id, dead: id < s.segs.after}
+		if g.dead {
+			g.t = newTable(nil, e.total)
+			return g
+		}
+		g.t = p.segmentTable(areaRows, id, fresh, e.total)
+		g.t.held = s.front != nil
+		if s.timeFirst {
+			g.byTime = p.segmentTable(areaByTime, id, fresh, e.total)
+		}
+		return g
+	}
+	s.segs.gone = func(before int64) {
+		p.expire(areaRows, before)
+		if s.timeFirst {
+			p.expire(areaByTime, before)
+		}
+	}
+	return s.segs.load(p, areaRows, s.observed-s.retention)
 }
 
 // oldest is the lowest time that reads show.
@@ -65,15 +95,23 @@ func (s *timed) accepts(at Time) bool {
 
 var errNegativeTime = errors.New("a window before 1970 cannot be stored")
 
-// get returns a row's value.
+// get returns a row's value. What the cache holds is found even if it has expired.
 func (s *timed) get(row []byte) ([]byte, bool, error) {
 	at := s.layout.time(row)
 	g := s.segs.find(at)
 	if g == nil {
 		return nil, false, nil
 	}
-	if at < s.oldest() {
-		return nil, false, nil
+	hidden := at < s.oldest() || g.dead
+	if hidden {
+		if s.front == nil {
+			return nil, false, nil
+		}
+		e := g.t.index.find(row, hashOf(row))
+		if e == nil || e.flags&(absent|resident) != resident {
+			return nil, false, nil
+		}
+		return e.value(), true, nil
 	}
 	return g.t.get(row)
 }
@@ -84,53 +122,103 @@ func (s *timed) put(row, value []byte) error {
 	if at < 0 {
 		return storeError(s.name, errNegativeTime)
 	}
-	if g := s.admit(at); g == nil {
+	if s.front != nil {
+		s.hold(row, value, at, false)
+		return nil
+	}
+	switch g, err := s.admit(at); {
+	case err != nil:
+		return err
+	case g == nil:
 		s.drop()
-	} else {
-		g.t.put(row, value)
-		if g.byTime != nil {
-			g.byTime.put(s.byTime(row), nil)
-		}
+	default:
+		g.put(row, value, s.byTime(row))
 	}
 	return s.log.log(row, value, false)
 }
 
 // delete removes and logs a row.
-func (s *timed) delete(row []byte, refusable bool) error {
+func (s *timed) delete(row []byte) error {
 	at := s.layout.time(row)
+	if s.front != nil {
+		s.hold(row, nil, at, true)
+		return nil
+	}
 	s.observed = max(s.observed, at)
-	if refusable && !s.accepts(at) {
-		s.drop()
-	} else if g := s.segs.find(at); g != nil {
+	if s.layout == windowLayout && !s.accepts(at) {
+		s.drop() // a session is removed, a window put as null: Kafka counts only that
+	} else if g := s.segs.find(at); g != nil && !g.dead {
 		g.delete(row, s.byTime(row))
 	}
 	return s.log.log(row, nil, true)
 }
 
-func (g *segment) delete(row, byTime []byte) {
-	g.t.delete(row)
-	if g.byTime != nil {
-		g.byTime.delete(byTime)
+// hold writes a row into the cache.
+func (s *timed) hold(row, value []byte, at Time, gone bool) {
+	s.newest = max(s.newest, at)
+	g := s.segs.make(at)
+	s.front.write(g.t, row, value, gone)
+	if !gone {
+		g.index(s.byTime(row))
+	}
+}
+
+// flushOne stores, logs and forwards what the cache held back of a row.
+func (s *timed) flushOne(e *entry) error {
+	gone := e.flags&absent != 0
+	at := s.layout.time(e.key())
+	var old []byte
+	var had bool
+	if s.forward != nil && (gone || s.front.copies) {
+		if g := s.segs.find(at); !g.dead && at >= s.oldest() {
+			var err error
+			if old, had, err = s.front.below(g.t, e, &s.buf); err != nil {
+				return err
+			}
+		}
+		if gone && !had { // made and deleted since the last flush, or expired: nobody needs to know
+			return nil
+		}
+	}
+	if g, err := s.admit(at); err != nil {
+		return err
+	} else if g == nil {
+		s.drop()
+	}
+	if err := s.log.log(e.key(), e.value(), gone); err != nil || s.forward == nil {
+		return err
+	}
+	return s.forward(e.key(), e.value(), !gone, old, had && s.front.copies)
+}
+
+// left takes an entry that the cache has given up out of memory if the segment has expired, or if there is nothing below that it would hide.
+func (s *timed) left(e *entry) {
+	g := s.segs.find(s.layout.time(e.key()))
+	switch {
+	case g.t.rows == nil && (g.dead || e.flags&absent != 0):
+		if g.byTime != nil {
+			g.byTime.delete(s.byTime(e.key()))
+		}
+		g.t.drop(e)
+		if g.dead && g.t.index.count == 0 {
+			s.segs.remove(g)
+		}
+	case e.flags&(listed|unapplied) == listed && g.t.rows != nil && g.t.open == 0:
+		g.t.unlist(e)
 	}
 }
 
 // admit advances the store's time to at and returns the segment for it, nil if at is too old.
-func (s *timed) admit(at Time) *segment {
+func (s *timed) admit(at Time) (*segment, error) {
 	if at > s.observed {
 		s.observed = at
 		s.newest = max(s.newest, at)
 	}
 	if !s.accepts(at) {
-		return nil
+		return nil, nil
 	}
 	g := s.segs.make(at)
-	s.expire()
-	return g
-}
-
-// expire gives up the segments that have expired as a whole.
-func (s *timed) expire() {
-	s.segs.expire(s.observed-s.retention, func(*segment) {})
+	return g, s.segs.expire(s.observed - s.retention)
 }
 
 // byTime is the key of a row in the order of time, in a buffer of the store. Windows go by start, key, sequence number. Sessions go by end, then
@@ -197,7 +285,7 @@ func (s *timed) byTimeBetween(from, to, oldest Time, f func(row, value []byte) b
 // scanByTime calls f with the keys by time and the values of rows.
 func (g *segment) scanByTime(s *timed, in span, f func(at, value []byte, held bool) bool) (err error) {
 	if g.byTime == nil {
-		g.byTime = newTable(nil)
+		g.byTime = newTable(nil, g.t.total)
 		err := g.t.scan(span{}, false, func(row, _ []byte, _ bool) bool {
 			g.byTime.put(s.byTime(row), nil)
 			return true
@@ -294,15 +382,17 @@ func (s *timed) keySpan(from, to []byte, until Time) span {
 	return in
 }
 
-func (s *timed) flush() error { return nil }
-func (s *timed) close() error { return nil }
+func (s *timed) flush() error { return s.front.flushAll() }
+func (s *timed) evict() error { return s.front.evictIfWritten() }
 
 func (s *timed) restore(rs []Restored) error {
 	for i := range rs {
 		if len(rs[i].Key) < int(s.layout) {
 			return storeError(s.name, errors.New("a changelog record's key is too short"))
 		}
-		s.observed = max(s.observed, s.layout.time(rs[i].Key))
+		if !s.exact {
+			s.observed = max(s.observed, s.layout.time(rs[i].Key))
+		}
 	}
 	s.newest = max(s.newest, s.observed)
 	for i := range rs {
@@ -310,22 +400,47 @@ func (s *timed) restore(rs []Restored) error {
 		if s.duplicates {
 			s.sequence = max(s.sequence, binary.BigEndian.Uint32(r.Key[len(r.Key)-4:]))
 		}
-		at := s.layout.time(r.Key)
-		g := s.admit(at)
-		if g == nil {
-			continue
-		}
-		if r.Value == nil {
+		g, err := s.admit(s.layout.time(r.Key))
+		switch {
+		case err != nil:
+			return err
+		case g == nil:
+		case r.Value == nil:
 			g.delete(r.Key, s.byTime(r.Key))
-			continue
-		}
-		g.t.put(r.Key, s.log.row(r, &s.stamp))
-		if g.byTime != nil {
-			g.byTime.put(s.byTime(r.Key), nil)
+		default:
+			g.put(r.Key, s.log.row(r, &s.buf), s.byTime(r.Key))
 		}
 	}
 	return nil
 }
+
+func (s *timed) apply(b *Batch, m *meta) error {
+	m.observed, m.sequence = s.observed, s.sequence
+	return applyTables(b, s.front, s.tables())
+}
+
+func (s *timed) tables() (ts []*table) {
+	for _, g := range s.segs.list {
+		ts = append(ts, g.tables()...)
+	}
+	return ts
+}
+
+func (s *timed) sweep(numerator, denominator int64) { sweepTables(s.tables(), numerator, denominator) }
+
+func (s *timed) close() error {
+	s.front.close()
+	return s.segs.close()
+}
+
+func (s *timed) reset() error {
+	forward := s.forward
+	err := again(s.close, s.place, &s.front, func() error { return s.open(s.name, s.layout, s.how.options, s.how.env) })
+	s.forward = forward
+	return err
+}
+
+func (s *timed) placed() *place { return s.place }
 
 func (s *timed) dump() iter.Seq[[]any] {
 	return func(yield func([]any) bool) {

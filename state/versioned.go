@@ -17,6 +17,8 @@ import (
 // History expires by segments. Only what was valid less than retention ago is looked for in it.
 type versioned struct {
 	name      string
+	place     *place
+	how       reopen
 	latest    *table
 	history   segments
 	retention Time
@@ -27,15 +29,25 @@ type versioned struct {
 	row, value, next []byte
 }
 
-func (s *versioned) open(name string, o *options, e Env) {
-	*s = versioned{name: name, latest: newTable(nil), retention: millis(o.retention), observed: -1, log: e.logger(name, o)}
-	s.history.interval = max(s.retention/4, 60_000)
-	s.history.open = func(id int64) *segment { return &segment{id: id, t: newTable(nil)} }
+func (s *versioned) open(name string, o *options, e Env) error {
+	p, err := e.place(name, o)
+	if err != nil {
+		return err
+	}
+	*s = versioned{name: name, how: reopen{o, e}, place: p, latest: p.table(areaRows, e.total), retention: millis(o.retention), observed: p.before().observed,
+		log: e.logger(name, o)}
+	s.latest.live = p.before().live
 	s.drop = func() {
 		if e.Dropped != nil {
 			e.Dropped(name, "expired")
 		}
 	}
+	s.history.interval = o.segmentInterval()
+	s.history.open = func(id int64, fresh bool) *segment {
+		return &segment{id: id, t: p.segmentTable(areaPast, id, fresh, e.total)}
+	}
+	s.history.gone = func(before int64) { p.expire(areaPast, before) }
+	return s.history.load(p, areaPast, s.observed-s.retention)
 }
 
 // get returns the latest version.
@@ -153,7 +165,9 @@ func (s *versioned) put(key, value []byte, there bool, at Time) (until Time, bou
 func (s *versioned) insert(key, value []byte, there bool, at Time) (until Time, bounded bool, err error) {
 	if at > s.observed {
 		s.observed = at
-		s.history.expire(at-s.retention, func(*segment) {})
+		if err := s.history.expire(at - s.retention); err != nil {
+			return 0, false, err
+		}
 	}
 	end, old, ok, err := s.get(key)
 	switch {
@@ -223,7 +237,7 @@ func (s *versioned) insertBefore(key, value []byte, there bool, at, end Time) (u
 }
 
 func (s *versioned) flush() error { return nil }
-func (s *versioned) close() error { return nil }
+func (s *versioned) evict() error { return nil }
 
 func (s *versioned) restore(rs []Restored) error {
 	for i := range rs {
@@ -237,6 +251,30 @@ func (s *versioned) restore(rs []Restored) error {
 	}
 	return nil
 }
+
+func (s *versioned) apply(b *Batch, m *meta) error {
+	m.observed, m.live = s.observed, s.latest.live
+	return applyTables(b, nil, s.tables())
+}
+
+func (s *versioned) tables() []*table {
+	ts := []*table{s.latest}
+	for _, g := range s.history.list {
+		ts = append(ts, g.t)
+	}
+	return ts
+}
+
+func (s *versioned) sweep(numerator, denominator int64) {
+	sweepTables(s.tables(), numerator, denominator)
+}
+func (s *versioned) close() error { return closeTables(s.tables()) }
+func (s *versioned) reset() error {
+	var none *front
+	return again(s.close, s.place, &none, func() error { return s.open(s.name, s.how.options, s.how.env) })
+}
+
+func (s *versioned) placed() *place { return s.place }
 
 func (s *versioned) dump() iter.Seq[[]any] {
 	return func(yield func([]any) bool) {

@@ -14,8 +14,7 @@ func Versioned[K, V any](name string, k serde.Serde[K], v serde.Serde[V], histor
 			return nil, nil, err
 		}
 		s := &Versions[K, V]{keys: k, values: v}
-		s.rows.open(name, o, e)
-		return s, &s.rows, nil
+		return s, &s.rows, s.rows.open(name, o, e)
 	}}
 }
 

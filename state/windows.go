@@ -65,7 +65,7 @@ func (s *Windows[K, V]) Delete(k K, start Time) error {
 		s.number()
 		return s.rows.log.log(s.row, nil, true)
 	}
-	return s.rows.delete(s.row, true)
+	return s.rows.delete(s.row)
 }
 
 // number gives the row of a store with duplicates its sequence number.
