@@ -1,11 +1,9 @@
-// Package streams is the DSL and the application.
 package streams
 
 import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
@@ -29,12 +27,21 @@ type Builder struct {
 	errs     []error
 	built    bool
 	config   buildConfig
+	// generated are the stores and internal topics whose names were not given: RequireNames refuses them.
+	generated []generatedName
 }
 
-// NewBuilder is an empty builder. Options that change names or plans as they arise (RequireNames, Wrap) may be given here or to Build.
+// NewBuilder is an empty builder.
 func NewBuilder() *Builder { return &Builder{registry: map[reflect.Type]any{}} }
 
 func (b *Builder) fail(err error) { b.errs = append(b.errs, err) }
+
+// require reports a function that was not given to a verb.
+func (b *Builder) require(given bool, node string) {
+	if !given {
+		b.fail(fmt.Errorf("node %s: its function is nil: give it one", node))
+	}
+}
 
 // index draws the next number of generated names: one counter for nodes and stores (Kafka Streams' rule).
 func (b *Builder) index() int {
@@ -56,6 +63,22 @@ func (b *Builder) nodeName(given, prefix string) string {
 		return given
 	}
 	return g
+}
+
+// suffixedName is nodeName for one of several nodes of a verb: the name that was given and a suffix.
+func (b *Builder) suffixedName(given, suffix, prefix string) string {
+	if given != "" {
+		given += suffix
+	}
+	return b.nodeName(given, prefix)
+}
+
+// storeName is the name that As gave, or a generated one. Unlike a node's, a given name draws no number.
+func (b *Builder) storeName(c *storeConfig, prefix string) string {
+	if c.name != "" {
+		return c.name
+	}
+	return b.generateStore(prefix)
 }
 
 // Register makes s the serde of every T for which nothing nearer is known.
@@ -81,48 +104,14 @@ func (b *Builder) Build(o ...BuildOption) (*topology.Topology, error) {
 	for _, add := range b.stores {
 		add(w)
 	}
+	b.mergeSources()
 	b.optimize()
+	b.relaxNullKeys()
 	b.writePlan(t)
+	b.declareCopartitions(t)
+	b.checkNames()
 	if err := errors.Join(append(b.errs, t.Err())...); err != nil {
 		return nil, fmt.Errorf("streams: the topology cannot be built:\n%w", err)
 	}
 	return t, nil
-}
-
-// Stream reads a topic as a stream.
-func (b *Builder) Stream[K, V any](topic string, k serde.Serde[K], v serde.Serde[V], o ...SourceOption) Stream[K, V] {
-	return b.StreamOf([]string{topic}, k, v, o...)
-}
-
-// StreamOf reads several topics as one stream.
-func (b *Builder) StreamOf[K, V any](topics []string, k serde.Serde[K], v serde.Serde[V], o ...SourceOption) Stream[K, V] {
-	return newSource(b, topics, nil, k, v, o)
-}
-
-// StreamMatching reads the topics whose names match, those that are created later included.
-func (b *Builder) StreamMatching[K, V any](topics *regexp.Regexp, k serde.Serde[K], v serde.Serde[V], o ...SourceOption) Stream[K, V] {
-	return newSource(b, nil, topics, k, v, o)
-}
-
-func newSource[K, V any](b *Builder, topics []string, pattern *regexp.Regexp, k serde.Serde[K], v serde.Serde[V], o []SourceOption) Stream[K, V] {
-	var c nodeConfig
-	for _, opt := range o {
-		opt.source(&c)
-	}
-	name := b.nodeName(c.name, "KSTREAM-SOURCE-")
-	spec := topology.SourceSpec[K, V]{Name: name, Topics: topics, Pattern: pattern, Key: k, Value: v, Reset: c.reset, Timestamps: timestampsOf[K, V](b, name, &c)}
-	n := b.plan(&planNode{name: name, write: func(w *writer, _ []any) any { return w.t.AddSource(spec) }})
-	return Stream[K, V]{b: b, n: n, key: slotOf(k), value: slotOf(v)}
-}
-
-// timestampsOf is the source's extractor with its type checked.
-func timestampsOf[K, V any](b *Builder, node string, c *nodeConfig) topology.TimestampExtractor[K, V] {
-	if c.timestamps == nil {
-		return nil
-	}
-	f, ok := c.timestamps.(topology.TimestampExtractor[K, V])
-	if !ok {
-		b.fail(fmt.Errorf("node %s: the function given to Timestamps is a %T, but the source's records need a %v", node, c.timestamps, reflect.TypeFor[topology.TimestampExtractor[K, V]]()))
-	}
-	return f
 }

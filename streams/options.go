@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -42,6 +43,16 @@ type nodeConfig struct {
 	using       []string
 	fkOwn       any // topology.Partitioner[K, any]
 	fkOther     any // topology.Partitioner[FK, any]
+
+	errs []error // what is wrong with the options themselves: see Builder.check
+}
+
+// setName takes the name of a node or store.
+func (c *nodeConfig) setName(dst *string, option, name string) {
+	if name == "" {
+		c.errs = append(c.errs, fmt.Errorf("%s(\"\") names nothing: give a name or leave the option out", option))
+	}
+	*dst = name
 }
 
 // storeConfig is what the store options of one verb say.
@@ -82,55 +93,72 @@ func storeConfigOf(opts []StoreOption) (c nodeConfig) {
 // Named is the operator's name (Kafka: Named, Grouped, Joined, Branched, ... `as`).
 type Named string
 
-func (n Named) node(c *nodeConfig)        { c.name = string(n) }
-func (n Named) source(c *nodeConfig)      { c.name = string(n) }
-func (n Named) table(c *nodeConfig)       { c.name = string(n) }
-func (n Named) sink(c *nodeConfig)        { c.name = string(n) }
-func (n Named) group(c *nodeConfig)       { c.name = string(n) }
-func (n Named) repartition(c *nodeConfig) { c.name = string(n) }
-func (n Named) store(c *nodeConfig)       { c.name = string(n) }
-func (n Named) join(c *nodeConfig)        { c.name = string(n) }
-func (n Named) streamJoin(c *nodeConfig)  { c.name = string(n) }
-func (n Named) foreignKey(c *nodeConfig)  { c.name = string(n) }
-func (n Named) suppress(c *nodeConfig)    { c.name = string(n) }
-func (n Named) process(c *nodeConfig)     { c.name = string(n) }
+func (n Named) node(c *nodeConfig)        { c.setName(&c.name, "Named", string(n)) }
+func (n Named) source(c *nodeConfig)      { c.setName(&c.name, "Named", string(n)) }
+func (n Named) table(c *nodeConfig)       { c.setName(&c.name, "Named", string(n)) }
+func (n Named) sink(c *nodeConfig)        { c.setName(&c.name, "Named", string(n)) }
+func (n Named) group(c *nodeConfig)       { c.setName(&c.name, "Named", string(n)) }
+func (n Named) repartition(c *nodeConfig) { c.setName(&c.name, "Named", string(n)) }
+func (n Named) store(c *nodeConfig)       { c.setName(&c.name, "Named", string(n)) }
+func (n Named) join(c *nodeConfig)        { c.setName(&c.name, "Named", string(n)) }
+func (n Named) streamJoin(c *nodeConfig)  { c.setName(&c.name, "Named", string(n)) }
+func (n Named) foreignKey(c *nodeConfig)  { c.setName(&c.name, "Named", string(n)) }
+func (n Named) suppress(c *nodeConfig)    { c.setName(&c.name, "Named", string(n)) }
+func (n Named) process(c *nodeConfig)     { c.setName(&c.name, "Named", string(n)) }
 
 // As is the store's name (Kafka: Materialized.as, StreamJoined.withStoreName).
 type As string
 
-func (a As) table(c *nodeConfig)      { a.store(c) }
-func (a As) store(c *nodeConfig)      { c.store.materialized, c.store.name = true, string(a) }
+func (a As) table(c *nodeConfig) { a.store(c) }
+func (a As) store(c *nodeConfig) {
+	c.store.materialized = true
+	c.setName(&c.store.name, "As", string(a))
+}
 func (a As) streamJoin(c *nodeConfig) { a.store(c) }
 func (a As) foreignKey(c *nodeConfig) { a.store(c) }
 
-type storeOpt struct{ set func(*storeConfig) }
+type storeOpt struct{ set func(*nodeConfig) }
 
 func (o storeOpt) table(c *nodeConfig)      { o.store(c) }
-func (o storeOpt) store(c *nodeConfig)      { c.store.materialized = true; o.set(&c.store) }
+func (o storeOpt) store(c *nodeConfig)      { c.store.materialized = true; o.set(c) }
 func (o storeOpt) streamJoin(c *nodeConfig) { o.store(c) }
 func (o storeOpt) foreignKey(c *nodeConfig) { o.store(c) }
 
 // Materialized asks for a store without naming it.
-func Materialized() storeOpt { return storeOpt{func(*storeConfig) {}} }
+func Materialized() storeOpt { return storeOpt{func(*nodeConfig) {}} }
 
 // InMemory keeps the store in memory; its changelog restores all of it at each start.
-func InMemory() storeOpt { return storeOpt{func(s *storeConfig) { s.inMemory = true }} }
+func InMemory() storeOpt { return storeOpt{func(c *nodeConfig) { c.store.inMemory = true }} }
 
 // Versioned keeps the history of each key for that long (KIP-889).
 func Versioned(history time.Duration) storeOpt {
-	return storeOpt{func(s *storeConfig) { s.versioned, s.history = true, history }}
+	return storeOpt{func(c *nodeConfig) {
+		c.millis("Versioned", history)
+		c.store.versioned, c.store.history = true, history
+	}}
 }
 
 // Retention is how long a window store keeps its windows, by stream time. At least window size and grace.
 func Retention(d time.Duration) storeOpt {
-	return storeOpt{func(s *storeConfig) { s.retention, s.hasRetention = d, true }}
+	return storeOpt{func(c *nodeConfig) {
+		c.millis("Retention", d)
+		c.store.retention, c.store.hasRetention = d, true
+	}}
 }
 
 // TTL deletes an entry of a key-value store that was not written for that long, by stream time (Java has none).
-func TTL(d time.Duration) storeOpt { return storeOpt{func(s *storeConfig) { s.ttl = d }} }
+func TTL(d time.Duration) storeOpt {
+	return storeOpt{func(c *nodeConfig) {
+		c.millis("TTL", d)
+		if d == 0 {
+			c.errs = append(c.errs, errors.New("TTL(0) would keep nothing: give a time or leave the option out"))
+		}
+		c.store.ttl = d
+	}}
+}
 
 // Caching says whether the record cache stands in front of the store; on by default.
-func Caching(on bool) storeOpt { return storeOpt{func(s *storeConfig) { s.caching = &on }} }
+func Caching(on bool) storeOpt { return storeOpt{func(c *nodeConfig) { c.store.caching = &on }} }
 
 type logOpt struct{ storeOpt }
 
@@ -138,16 +166,16 @@ func (o logOpt) suppress(c *nodeConfig) { o.store(c) }
 
 // WithoutLogging leaves the changelog away: the store is lost with its instance.
 func WithoutLogging() logOpt {
-	return logOpt{storeOpt{func(s *storeConfig) { s.unlogged = true }}}
+	return logOpt{storeOpt{func(c *nodeConfig) { c.store.unlogged = true }}}
 }
 
 // LogConfig sets a configuration of the changelog topic, by Kafka's name.
 func LogConfig(k, v string) logOpt {
-	return logOpt{storeOpt{func(s *storeConfig) {
-		if s.logConfig == nil {
-			s.logConfig = map[string]string{}
+	return logOpt{storeOpt{func(c *nodeConfig) {
+		if c.store.logConfig == nil {
+			c.store.logConfig = map[string]string{}
 		}
-		s.logConfig[k] = v
+		c.store.logConfig[k] = v
 	}}}
 }
 
@@ -166,7 +194,10 @@ func Latest() sourceOpt { return resetOpt(topology.Reset{Kind: topology.ResetLat
 
 // FromDuration starts that long before now where no offset is committed (KIP-1106).
 func FromDuration(d time.Duration) sourceOpt {
-	return resetOpt(topology.Reset{Kind: topology.ResetByDuration, Back: d.Milliseconds()})
+	return sourceOpt{func(c *nodeConfig) {
+		c.millis("FromDuration", d)
+		c.reset = topology.Reset{Kind: topology.ResetByDuration, Back: d.Milliseconds()}
+	}}
 }
 
 // Timestamps sets the source's timestamp extractor.
@@ -192,6 +223,8 @@ func partitionerOf[K, V any](b *Builder, node string, c *nodeConfig) topology.Pa
 	f, ok := c.partitioner.(topology.Partitioner[K, V])
 	if !ok {
 		b.fail(fmt.Errorf("node %s: the function given to Partitioned is a %T, but the records need a %v", node, c.partitioner, reflect.TypeFor[topology.Partitioner[K, V]]()))
+	} else if f == nil {
+		b.fail(fmt.Errorf("node %s: the function given to Partitioned is nil", node))
 	}
 	return f
 }
@@ -205,14 +238,21 @@ func TopicsNamed(name string) dynamicOpt { return dynamicOpt(name) }
 
 type partitions int
 
-func (p partitions) repartition(c *nodeConfig) { c.partitions = int(p) }
+func (p partitions) repartition(c *nodeConfig) {
+	if c.partitions = int(p); p < 1 {
+		c.errs = append(c.errs, fmt.Errorf("Partitions(%d): a topic has at least 1", int(p)))
+	}
+}
 
 // Partitions sets the number of partitions of a repartition topic.
 func Partitions(n int) partitions { return partitions(n) }
 
 type grace time.Duration
 
-func (g grace) join(c *nodeConfig) { c.grace, c.hasGrace = time.Duration(g), true }
+func (g grace) join(c *nodeConfig) {
+	c.millis("Grace", time.Duration(g))
+	c.grace, c.hasGrace = time.Duration(g), true
+}
 
 // Grace holds the stream side of a join with a versioned table back until stream time has passed it by d (KIP-923).
 func Grace(d time.Duration) grace { return grace(d) }

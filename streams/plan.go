@@ -1,7 +1,8 @@
 package streams
 
 import (
-	"fmt"
+	"errors"
+	"slices"
 
 	"github.com/millrace-go/millrace/topology"
 )
@@ -10,19 +11,26 @@ import (
 // physical topology in order of creation, parents first. Types are erased here and found again by write, once per Build.
 type planNode struct {
 	name     string
-	id       int // order of creation: a node is written when all its parents are, lowest id first
+	id       int // order of creation: of the nodes whose parents are written, the lowest id is written next
 	parents  []*planNode
 	children []*planNode
 
-	keyChanging   bool // the key may be another one behind this node
+	keyChanging   bool // map, flatMap, selectKey, groupBy: one merged repartition may stand behind it
 	valueChanging bool // mapValues, flatMapValues: no repartition moves above it
 	merge         bool // a stream merge
 
-	// repartition is set for a node that writes an internal topic and reads it again.
+	// source is set for a node that reads topics, repartition for a node that writes an internal topic and reads it again.
+	source      *sourcePlan
 	repartition *repartitionSpec
+	// copartitioned says that the topics behind all parents must have equally many partitions.
+	copartitioned bool
+	// wantsNullKeys says that records without a key must not be lost on the way here: left and outer stream joins (KIP-962).
+	wantsNullKeys bool
+	// joined is the repartition that unnamed joins of this node's stream share.
+	joined *planNode
 
-	// write adds the node to t behind its parents' edges and answers its own edge, a *topology.Edge[K, V], or nil for a node that writes nothing of its own.
-	// in holds the parents' edges.
+	// write adds the node to the topology behind its parents' edges and answers its own edge, a *topology.Edge[K, V], or nil for a node that
+	// has nothing behind it. in holds the parents' edges. A node behind one that could not be written is not written either.
 	write func(w *writer, in []any) any
 	out   any
 	done  bool
@@ -37,10 +45,12 @@ type writer struct {
 // plan adds a node behind parents.
 func (b *Builder) plan(n *planNode, parents ...*planNode) *planNode {
 	n.id = len(b.nodes)
-	n.parents = parents
 	b.nodes = append(b.nodes, n)
 	for _, p := range parents {
-		p.children = append(p.children, n)
+		n.parents = append(n.parents, p)
+		if !slices.Contains(p.children, n) {
+			p.children = append(p.children, n)
+		}
 	}
 	return n
 }
@@ -48,35 +58,68 @@ func (b *Builder) plan(n *planNode, parents ...*planNode) *planNode {
 // writePlan writes all nodes, parents first, in order of creation.
 func (b *Builder) writePlan(t *topology.Topology) {
 	w := &writer{b, t}
-	for written := 0; written < len(b.nodes); {
-		before := written
-		for _, n := range b.nodes {
-			if n.done || !n.ready() {
-				continue
-			}
-			in := make([]any, len(n.parents))
-			for i, p := range n.parents {
-				in[i] = p.out
-			}
-			n.out = n.write(w, in)
-			n.done = true
-			written++
-		}
-		if written == before {
-			b.fail(fmt.Errorf("the plan has a cycle"))
+	for range b.nodes {
+		n := b.nextToWrite()
+		if n == nil {
+			b.fail(errors.New("the rewritten plan has a cycle: leave Optimize out"))
 			return
+		}
+		n.done = true
+		in := make([]any, len(n.parents))
+		broken := false
+		for i, p := range n.parents {
+			in[i] = p.out
+			broken = broken || p.out == nil
+		}
+		if !broken {
+			n.out = n.write(w, in)
 		}
 	}
 }
 
-func (n *planNode) ready() bool {
-	for _, p := range n.parents {
-		if !p.done {
-			return false
+// nextToWrite is the node of the lowest id that is not written and whose parents are.
+func (b *Builder) nextToWrite() (next *planNode) {
+	for _, n := range b.nodes {
+		if !n.done && (next == nil || n.id < next.id) && !slices.ContainsFunc(n.parents, func(p *planNode) bool { return !p.done }) {
+			next = n
 		}
 	}
-	return true
+	return next
 }
+
+// topics are the topics that the node's records come from in its sub-topology: those of the nearest sources and repartitions above.
+func (n *planNode) topics() (ts []string) {
+	switch {
+	case n.repartition != nil:
+		return []string{n.repartition.topic()}
+	case n.source != nil && n.source.global:
+		return nil
+	case n.source != nil:
+		return n.source.topics
+	}
+	for _, p := range n.parents {
+		for _, t := range p.topics() {
+			if !slices.Contains(ts, t) {
+				ts = append(ts, t)
+			}
+		}
+	}
+	return ts
+}
+
+// declareCopartitions tells the topology which topics must have equally many partitions.
+func (b *Builder) declareCopartitions(t *topology.Topology) {
+	for _, n := range b.nodes {
+		if n.copartitioned {
+			if ts := n.topics(); len(ts) > 1 {
+				t.Copartition(ts...)
+			}
+		}
+	}
+}
+
+// start makes a node's instance for one task: next hands a record to the children, the answer handles one.
+type start[K, V, K2, V2 any] = func(ctx *topology.Context, next func(Record[K2, V2]) error) (func(Record[K, V]) error, error)
 
 // edgesOf are the parents' edges with their type.
 func edgesOf[K, V any](in []any) []*topology.Edge[K, V] {
@@ -88,8 +131,7 @@ func edgesOf[K, V any](in []any) []*topology.Edge[K, V] {
 }
 
 // operator is the plan node of a processor made by topology.Connect: most verbs are one.
-func operator[K, V, K2, V2 any](name string, stores []string,
-	f func(ctx *topology.Context, next func(Record[K2, V2]) error) (func(Record[K, V]) error, error)) *planNode {
+func operator[K, V, K2, V2 any](name string, stores []string, f start[K, V, K2, V2]) *planNode {
 	return &planNode{name: name, write: func(w *writer, in []any) any {
 		return topology.Connect(topology.NodeSpec{Name: name, Stores: stores}, f, edgesOf[K, V](in)...)
 	}}

@@ -1,15 +1,19 @@
 package streams
 
 import (
-	"context"
+	"fmt"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/topology"
 )
 
-// Stream is a record stream. The plain verbs call their function where key and value are there (a missing key reads as the zero K); what
-// happens otherwise is in each verb's comment. A Try verb calls its function for every record, as Java does, and takes
-// Null and Skip for an answer.
+// Stream is a record stream.
+//
+// The plain verbs call their function where a value is there; a missing key reads as the zero K. What becomes of a tombstone is said by each
+// verb. A Try verb calls its function for every record, as Kafka Streams does, and takes Null and Skip for an answer beside errors, which go
+// to the processing handler.
+//
+// A Stream is a handle: a value that may be used any number of times, by the goroutine of its Builder. The zero Stream is of no use.
 type Stream[K, V any] struct {
 	b     *Builder
 	n     *planNode
@@ -37,94 +41,38 @@ func rekey[K, V, K2, V2 any](s Stream[K, V], n *planNode, value *slot[V2]) Strea
 	return Stream[K2, V2]{b: s.b, n: s.b.plan(n, s.n), key: &slot[K2]{}, value: value, rekeyed: true}
 }
 
-// Filter keeps the records that f wants, and tombstones.
-func (s Stream[K, V]) Filter(f func(K, V) bool, o ...NodeOption) Stream[K, V] {
-	return s.filter(o, func(ctx *topology.Context, next func(Record[K, V]) error) (func(Record[K, V]) error, error) {
-		return func(r Record[K, V]) error {
-			if r.Tombstone || f(r.Key, r.Value) {
-				return next(r)
-			}
-			return nil
-		}, nil
+// Merge is the records of both streams, in no order between them. A serde is carried on if both streams have the same.
+func (s Stream[K, V]) Merge(other Stream[K, V], o ...NodeOption) Stream[K, V] {
+	name := s.b.name(o, "KSTREAM-MERGE-")
+	if s.b.foreign(other.b, name) {
+		return s
+	}
+	n := operator(name, nil, func(_ *topology.Context, next func(Record[K, V]) error) (func(Record[K, V]) error, error) {
+		return next, nil
 	})
-}
-
-// TryFilter keeps the records that f wants; it is asked about tombstones and null keys too.
-func (s Stream[K, V]) TryFilter(f func(context.Context, Record[K, V]) (bool, error), o ...NodeOption) Stream[K, V] {
-	return s.filter(o, tryFilter(f, true))
-}
-
-func (s Stream[K, V]) filter(o []NodeOption, f func(*topology.Context, func(Record[K, V]) error) (func(Record[K, V]) error, error)) Stream[K, V] {
-	name := s.b.nodeName(nodeConfigOf(o).name, "KSTREAM-FILTER-")
-	return then(s, operator(name, nil, f), s.value)
-}
-
-// tryFilter is the node behind TryFilter and TryFilterNot: a record passes if f answers want.
-func tryFilter[K, V any](f func(context.Context, Record[K, V]) (bool, error), want bool) func(*topology.Context, func(Record[K, V]) error) (func(Record[K, V]) error, error) {
-	return func(ctx *topology.Context, next func(Record[K, V]) error) (func(Record[K, V]) error, error) {
-		run := ctx.Run()
-		return func(r Record[K, V]) error {
-			ok, err := f(run, r)
-			if err != nil {
-				return failed(ctx, err)
-			}
-			if ok == want {
-				return next(r)
-			}
-			return nil
-		}, nil
+	n.merge = true
+	out := Stream[K, V]{b: s.b, key: commonSlot(s.key, other.key), value: commonSlot(s.value, other.value), end: s.end, rekeyed: s.rekeyed || other.rekeyed}
+	if s.n == other.n {
+		out.n = s.b.plan(n, s.n)
+	} else {
+		out.n = s.b.plan(n, s.n, other.n)
 	}
+	return out
 }
 
-// failed turns the error of a user function that allows no Null into a dropped record (Skip) or a failure of the node.
-func failed(ctx *topology.Context, err error) error {
-	if a, ok := answerOf(err); ok && a == Skip {
-		ctx.Drop("skip")
-		return nil
+// name is the name of a verb's node: the one that its options give, or a generated one.
+func (b *Builder) name(o []NodeOption, prefix string) string {
+	c := nodeConfigOf(o)
+	name := b.nodeName(c.name, prefix)
+	b.check(name, &c)
+	return name
+}
+
+// foreign reports a handle that another builder made.
+func (b *Builder) foreign(other *Builder, node string) bool {
+	if b == other {
+		return false
 	}
-	return ctx.Fail(err)
-}
-
-// MapValues makes a value from each value; tombstones pass.
-func (s Stream[K, V]) MapValues[V2 any](f func(V) V2, o ...NodeOption) Stream[K, V2] {
-	name := s.b.nodeName(nodeConfigOf(o).name, "KSTREAM-MAPVALUES-")
-	n := operator(name, nil, func(ctx *topology.Context, next func(Record[K, V2]) error) (func(Record[K, V]) error, error) {
-		return func(r Record[K, V]) error {
-			if r.Tombstone {
-				return next(r.WithoutValue[V2]())
-			}
-			return next(r.WithValue(f(r.Value)))
-		}, nil
-	})
-	n.valueChanging = true
-	return then(s, n, &slot[V2]{})
-}
-
-// SelectKey makes a key from key and value; a tombstone has no value to make it from and is dropped and counted. MapKey passes them on.
-func (s Stream[K, V]) SelectKey[K2 any](f func(K, V) K2, o ...NodeOption) Stream[K2, V] {
-	name := s.b.nodeName(nodeConfigOf(o).name, "KSTREAM-KEY-SELECT-")
-	return rekey[K, V, K2](s, operator(name, nil, func(ctx *topology.Context, next func(Record[K2, V]) error) (func(Record[K, V]) error, error) {
-		return func(r Record[K, V]) error {
-			if r.Tombstone {
-				ctx.Drop("tombstone")
-				return nil
-			}
-			return next(r.WithKey(f(r.Key, r.Value)))
-		}, nil
-	}), s.value)
-}
-
-// To writes the stream to a topic, which must exist.
-func (s Stream[K, V]) To(topic string, o ...SinkOption) {
-	var c nodeConfig
-	for _, opt := range o {
-		opt.sink(&c)
-	}
-	name := s.b.nodeName(c.name, "KSTREAM-SINK-")
-	s.b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
-		edges := edgesOf[K, V](in)
-		edges[0].AddSink(topology.SinkSpec[K, V]{Name: name, Topic: topic, Key: resolve(w.b, s.key, name, "key"), Value: resolve(w.b, s.value, name, "value"),
-			Partitioner: partitionerOf[K, V](w.b, name, &c)}, edges[1:]...)
-		return nil
-	}}, s.n)
+	b.fail(fmt.Errorf("node %s: the other side belongs to another Builder: make both with one", node))
+	return true
 }

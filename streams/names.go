@@ -1,0 +1,46 @@
+package streams
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/millrace-go/millrace/window"
+)
+
+// generatedName is a store or internal topic whose name was generated.
+type generatedName struct {
+	what, name string
+	option     string // that would name it
+}
+
+// nameGenerated notes a generated name for RequireNames.
+func (b *Builder) nameGenerated(what, name, option string) {
+	b.generated = append(b.generated, generatedName{what, name, option})
+}
+
+// checkNames refuses generated names of stores and internal topics if RequireNames asks for it (KIP-1111).
+func (b *Builder) checkNames() {
+	if !b.config.requireNames {
+		return
+	}
+	for _, g := range b.generated {
+		b.fail(fmt.Errorf("the %s %s has a generated name, which changes when a verb is added before it: name it with streams.%s", g.what, g.name, g.option))
+	}
+}
+
+// check reports what is wrong with the options of a verb.
+func (b *Builder) check(node string, c *nodeConfig) {
+	for _, err := range c.errs {
+		b.fail(fmt.Errorf("node %s: %w", node, err))
+	}
+}
+
+// millis reports a duration that is negative or has a part of a millisecond: times are measured in milliseconds.
+func (c *nodeConfig) millis(option string, d time.Duration) {
+	switch {
+	case d < 0:
+		c.errs = append(c.errs, fmt.Errorf("%s(%v) is negative", option, d))
+	case d%time.Millisecond != 0 && d != window.Forever:
+		c.errs = append(c.errs, fmt.Errorf("%s(%v) has a part of a millisecond: round it", option, d))
+	}
+}

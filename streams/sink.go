@@ -1,0 +1,107 @@
+package streams
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/millrace-go/millrace/topology"
+)
+
+// To writes the stream to a topic, which must exist. Tombstones and null keys are written as such.
+func (s Stream[K, V]) To(topic string, o ...SinkOption) {
+	s.to(topology.SinkSpec[K, V]{Topic: topic}, o)
+}
+
+// ToDynamic writes each record to the topic that a function chooses. The topics must exist.
+func (s Stream[K, V]) ToDynamic(topic func(Record[K, V], topology.RecordMetadata) string, o ...SinkOption) {
+	s.to(topology.SinkSpec[K, V]{Dynamic: topic}, o)
+}
+
+func (s Stream[K, V]) to(spec topology.SinkSpec[K, V], o []SinkOption) {
+	var c nodeConfig
+	for _, opt := range o {
+		opt.sink(&c)
+	}
+	spec.Name = s.b.nodeName(c.name, "KSTREAM-SINK-")
+	s.b.check(spec.Name, &c)
+	if spec.Topic == "" && spec.Dynamic == nil {
+		s.b.fail(fmt.Errorf("node %s writes to no topic: name one, or give ToDynamic a function", spec.Name))
+	}
+	if spec.DynamicName = c.dynamicName; spec.DynamicName == "" {
+		spec.DynamicName = "func"
+	}
+	spec.Partitioner = partitionerOf[K, V](s.b, spec.Name, &c)
+	s.b.plan(&planNode{name: spec.Name, write: func(w *writer, in []any) any {
+		spec.Key, spec.Value = s.key.resolve(w.b, spec.Name, "key"), s.value.resolve(w.b, spec.Name, "value")
+		if spec.Key == nil || spec.Value == nil {
+			return nil
+		}
+		edges := edgesOf[K, V](in)
+		edges[0].AddSink(spec, edges[1:]...)
+		return nil
+	}}, s.n)
+}
+
+// ForEach hands each record to f, but for tombstones, and ends the stream.
+func (s Stream[K, V]) ForEach(f func(K, V), o ...NodeOption) {
+	s.forEach(s.b.name(o, "KSTREAM-FOREACH-"), f != nil, func(*topology.Context, func(Record[K, V]) error) (func(Record[K, V]) error, error) {
+		return func(r Record[K, V]) error {
+			if !r.Tombstone {
+				f(r.Key, r.Value)
+			}
+			return nil
+		}, nil
+	})
+}
+
+// TryForEach hands every record to f and ends the stream.
+func (s Stream[K, V]) TryForEach(f func(context.Context, Record[K, V]) error, o ...NodeOption) {
+	s.forEach(s.b.name(o, "KSTREAM-FOREACH-"), f != nil, func(ctx *topology.Context, _ func(Record[K, V]) error) (func(Record[K, V]) error, error) {
+		run := ctx.Run()
+		return func(r Record[K, V]) error {
+			if err := f(run, r); err != nil {
+				return failed(ctx, err)
+			}
+			return nil
+		}, nil
+	})
+}
+
+// Print writes a line for each record, "[stream]: key, value" with null for what is not there, and ends the stream. The writer is used by all tasks,
+// one at a time. It is for looking at streams: values are printed with %v.
+func (s Stream[K, V]) Print(w io.Writer, o ...NodeOption) {
+	var mu sync.Mutex
+	label := s.n.name
+	s.forEach(s.b.name(o, "KSTREAM-PRINTER-"), w != nil, func(ctx *topology.Context, _ func(Record[K, V]) error) (func(Record[K, V]) error, error) {
+		return func(r Record[K, V]) error {
+			mu.Lock()
+			defer mu.Unlock()
+			out := bufio.NewWriter(w)
+			fmt.Fprintf(out, "[%s]: ", label)
+			printSide(out, r.Key, r.NoKey)
+			fmt.Fprint(out, ", ")
+			printSide(out, r.Value, r.Tombstone)
+			fmt.Fprintln(out)
+			if err := out.Flush(); err != nil {
+				return ctx.Fail(err)
+			}
+			return nil
+		}, nil
+	})
+}
+
+func printSide[T any](w io.Writer, v T, null bool) {
+	if null {
+		fmt.Fprint(w, "null")
+		return
+	}
+	fmt.Fprintf(w, "%v", v)
+}
+
+func (s Stream[K, V]) forEach(name string, given bool, f start[K, V, K, V]) {
+	s.b.require(given, name)
+	s.b.plan(operator(name, nil, f), s.n)
+}
