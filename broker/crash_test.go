@@ -1,0 +1,333 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace-go/millrace/broker"
+)
+
+// childEnv makes the test binary a broker: its value is the sync mode, the directory and the address.
+const childEnv = "MILLRACE_TEST_BROKER"
+
+// killsEnv says how often the broker is killed; the default keeps the tests short.
+const killsEnv = "MILLRACE_TEST_KILLS"
+
+func TestMain(m *testing.M) {
+	if v := os.Getenv(childEnv); v != "" {
+		runChild(v)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// runChild is a broker that ends when its process is killed.
+func runChild(v string) {
+	parts := strings.SplitN(v, ",", 3)
+	sync, _ := strconv.Atoi(parts[0])
+	_, err := broker.Start(broker.Config{Sync: broker.Sync(sync), Dir: parts[1], Listen: parts[2], Groups: broker.Groups{MinSessionTimeout: time.Millisecond}})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+// child is a broker in a process of its own, which can be killed and started again on the same directory and address.
+type child struct {
+	t     *testing.T
+	env   string
+	addr  string
+	cmd   *exec.Cmd
+	lines chan string
+}
+
+func startChild(t *testing.T, sync broker.Sync) *child {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	c := &child{t: t, addr: addr, env: fmt.Sprintf("%s=%d,%s,%s", childEnv, sync, t.TempDir(), addr)}
+	c.start()
+	t.Cleanup(c.kill)
+	return c
+}
+
+func (c *child) start() {
+	c.t.Helper()
+	c.cmd = exec.Command(os.Args[0])
+	c.cmd.Env = append(os.Environ(), c.env)
+	c.cmd.Stderr = os.Stderr
+	out, err := c.cmd.StdoutPipe()
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.cmd.Start())
+	var line string
+	_, err = fmt.Fscanln(out, &line)
+	require.NoError(c.t, err)
+	require.Equal(c.t, "ready", line)
+}
+
+// kill ends the process without a chance to do anything.
+func (c *child) kill() {
+	if c.cmd == nil {
+		return
+	}
+	_ = c.cmd.Process.Kill() // it may have ended by itself, which start reports
+	_ = c.cmd.Wait()         // always an error: it was killed
+	c.cmd = nil
+}
+
+func (c *child) client(opts ...kgo.Opt) *kgo.Client {
+	c.t.Helper()
+	opts = append([]kgo.Opt{
+		kgo.SeedBrokers(c.addr), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+		kgo.MetadataMinAge(20 * time.Millisecond), kgo.RecordRetries(1 << 30), kgo.RequestRetries(1 << 20),
+	}, opts...)
+	cl, err := kgo.NewClient(opts...)
+	require.NoError(c.t, err)
+	c.t.Cleanup(cl.Close)
+	return cl
+}
+
+func kills(t *testing.T, def int) int {
+	v := os.Getenv(killsEnv)
+	if v == "" {
+		return def
+	}
+	n, err := strconv.Atoi(v)
+	require.NoError(t, err)
+	return n
+}
+
+// killLoop kills and restarts the broker n times at random moments.
+func (c *child) killLoop(ctx context.Context, n int) {
+	for range n {
+		select {
+		case <-time.After(time.Duration(50+rand.IntN(250)) * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+		c.kill()
+		c.start()
+	}
+}
+
+func (c *child) createTopic(name string, partitions int32) {
+	c.t.Helper()
+	_, err := kadm.NewClient(c.client()).CreateTopic(ctx(c.t), partitions, 1, nil, name)
+	require.NoError(c.t, err)
+}
+
+// readCommitted returns every record of a topic, by partition and offset.
+func (c *child) readCommitted(topic string) []*kgo.Record {
+	c.t.Helper()
+	adm := kadm.NewClient(c.client())
+	ends, err := adm.ListCommittedOffsets(ctx(c.t), topic)
+	require.NoError(c.t, err)
+	require.NoError(c.t, ends.Error())
+	cl := c.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	var out []*kgo.Record
+	next := map[int32]int64{}
+	done := func() bool {
+		all := true
+		ends.Each(func(o kadm.ListedOffset) { all = all && next[o.Partition] >= o.Offset })
+		return all
+	}
+	for !done() {
+		fs := cl.PollFetches(ctx(c.t))
+		require.NoError(c.t, fs.Err0())
+		fs.EachRecord(func(r *kgo.Record) {
+			next[r.Partition] = r.Offset + 1
+			if !r.Attrs.IsControl() {
+				out = append(out, r)
+			}
+		})
+		// Aborted records at the end of a partition are not handed out, only what follows them; the last offset
+		// before the end is a marker, so it always comes.
+	}
+	return out
+}
+
+// TestKilledBrokerKeepsWhatItAcknowledged: idempotent producers go on over kills of the broker; every record that was
+// acknowledged is there once, at its offset, and nothing is there twice.
+func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, s := range []broker.Sync{broker.SyncNever, broker.SyncAlways} {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			c := startChild(t, s)
+			c.createTopic("t", 3)
+			var mu sync.Mutex
+			acked := map[string]*kgo.Record{}
+			stop, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			for p := range 2 {
+				cl := c.client(kgo.DefaultProduceTopic("t"), kgo.MaxBufferedRecords(200), kgo.ProducerLinger(0))
+				wg.Go(func() {
+					for i := 0; stop.Err() == nil; i++ {
+						cl.Produce(context.Background(), &kgo.Record{Value: fmt.Append(nil, p, "-", i)}, func(r *kgo.Record, err error) {
+							mu.Lock()
+							defer mu.Unlock()
+							if err == nil {
+								acked[string(r.Value)] = r
+							} else {
+								t.Errorf("record %s: %v", r.Value, err)
+							}
+						})
+					}
+					if err := cl.Flush(ctx(t)); err != nil {
+						t.Errorf("flush: %v", err)
+					}
+				})
+			}
+			c.killLoop(t.Context(), kills(t, 6))
+			cancel()
+			wg.Wait()
+
+			seen := map[string]int64{}
+			for _, r := range c.readCommitted("t") {
+				v := string(r.Value)
+				if at, twice := seen[v]; twice {
+					t.Fatalf("record %s is there twice, at %d and %d", v, at, r.Offset)
+				}
+				seen[v] = r.Offset
+				if a := acked[v]; a != nil && (a.Partition != r.Partition || a.Offset != r.Offset) {
+					t.Fatalf("record %s was acknowledged at %d of partition %d and is at %d of %d", v, a.Offset, a.Partition, r.Offset, r.Partition)
+				}
+			}
+			for v := range acked {
+				if _, ok := seen[v]; !ok {
+					t.Fatalf("acknowledged record %s is lost", v)
+				}
+			}
+			require.Greater(t, len(acked), 100)
+			t.Logf("%d records acknowledged", len(acked))
+		})
+	}
+}
+
+// TestKilledBrokerNeverTearsATransaction: a consume-transform-produce loop over several partitions goes on over kills of
+// the broker. At the end every input record was answered once in every output partition, and the group's offsets say so.
+func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
+	t.Parallel()
+	for _, s := range []broker.Sync{broker.SyncNever, broker.SyncAlways} {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			c := startChild(t, s)
+			c.createTopic("in", 2)
+			c.createTopic("out", 3)
+			stop, cancel := context.WithCancel(t.Context())
+			defer cancel()
+
+			var produced int
+			feed := c.client(kgo.DefaultProduceTopic("in"))
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for ; stop.Err() == nil; produced++ {
+					if err := feed.ProduceSync(ctx(t), &kgo.Record{Value: fmt.Append(nil, produced)}).FirstErr(); err != nil {
+						t.Errorf("feed: %v", err)
+						return
+					}
+				}
+			})
+
+			drained := make(chan struct{})
+			wg.Go(func() { c.transact(stop, drained) })
+			c.killLoop(t.Context(), kills(t, 6))
+			cancel()
+			<-drained
+			wg.Wait()
+
+			count := map[string]int{}
+			for _, r := range c.readCommitted("out") {
+				count[fmt.Sprintf("%s in partition %d", r.Value, r.Partition)]++
+			}
+			for i := range produced {
+				for p := range 3 {
+					k := fmt.Sprintf("%d in partition %d", i, p)
+					require.Equal(t, 1, count[k], "record %s", k)
+				}
+			}
+			require.Len(t, count, 3*produced)
+			lag, err := kadm.NewClient(c.client()).Lag(ctx(t), "g")
+			require.NoError(t, err)
+			require.Zero(t, lag["g"].Lag.Total())
+			t.Logf("%d records", produced)
+		})
+	}
+}
+
+// transact copies every record of in to every partition of out, exactly once, until stop is done and in is drained.
+func (c *child) transact(stop context.Context, drained chan<- struct{}) {
+	defer close(drained)
+	s, err := kgo.NewGroupTransactSession(
+		kgo.SeedBrokers(c.addr), kgo.TransactionalID("x"), kgo.ConsumerGroup("g"), kgo.ConsumeTopics("in"),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SessionTimeout(6*time.Second), kgo.TransactionTimeout(10*time.Second),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }), kgo.MetadataMinAge(20*time.Millisecond),
+		kgo.RequestRetries(1<<20), kgo.RecordRetries(1<<30), kgo.FetchMaxWait(200*time.Millisecond),
+	)
+	if err != nil {
+		c.t.Errorf("session: %v", err)
+		return
+	}
+	defer s.Close()
+	deadline := ctx(c.t)
+	for {
+		poll, cancel := context.WithTimeout(deadline, 500*time.Millisecond)
+		fs := s.PollFetches(poll)
+		cancel()
+		if err := deadline.Err(); err != nil {
+			c.t.Errorf("transact: %v", err)
+			return
+		}
+		for _, e := range fs.Errors() {
+			if !errors.Is(e.Err, context.DeadlineExceeded) {
+				c.t.Logf("poll: %v", e.Err)
+			}
+		}
+		if fs.NumRecords() == 0 {
+			if stop.Err() != nil && c.drained(deadline) {
+				return
+			}
+			continue
+		}
+		if err := s.Begin(); err != nil {
+			c.t.Errorf("begin: %v", err)
+			return
+		}
+		fs.EachRecord(func(r *kgo.Record) {
+			for p := range int32(3) {
+				s.Produce(deadline, &kgo.Record{Topic: "out", Partition: p, Value: r.Value}, nil)
+			}
+		})
+		if _, err := s.End(deadline, kgo.TryCommit); err != nil {
+			c.t.Logf("end: %v", err)
+		}
+	}
+}
+
+func (c *child) drained(ctx context.Context) bool {
+	lag, err := kadm.NewClient(c.client()).Lag(ctx, "g")
+	if err != nil {
+		return false
+	}
+	g := lag["g"]
+	return g.Error() == nil && g.Lag.Total() == 0
+}
