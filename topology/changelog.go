@@ -21,6 +21,14 @@ func (t *Topology) StoreChangelogs(subs []SubtopologyID, applicationID string) [
 	return out
 }
 
+// changelogOf is the name of the topic that a store's serdes are bound to: its changelog's, had it one or not.
+func (t *Topology) changelogOf(store, applicationID string) string {
+	if s := t.store(store); s != nil && s.changelog != "" {
+		return t.FullName(applicationID, s.changelog)
+	}
+	return ChangelogTopic(applicationID, store)
+}
+
 // ChangelogTopic is the name of the changelog topic of a store that has one of its own.
 func ChangelogTopic(applicationID, store string) string {
 	return applicationID + "-" + store + "-changelog"

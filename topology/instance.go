@@ -98,6 +98,12 @@ func (t *Topology) Open(subs []SubtopologyID, id TaskID, env Env) (*Instance, er
 		env.Stores.Record = &state.RecordContext{Partition: -1, Offset: -1}
 	}
 	in := &Instance{t: t, subs: subs, id: id, env: env, record: env.Stores.Record, heads: map[*node]func(topic string) (Head, error){}}
+	if env.Stores.Dropped == nil {
+		env.Stores.Dropped = func(store, reason string) { in.host.Dropped(store, reason) }
+	}
+	if env.Stores.Topic == nil {
+		env.Stores.Topic = func(store string) string { return t.changelogOf(store, env.ApplicationID) }
+	}
 	var err error
 	if in.stores, err = state.Open(env.Stores, t.storesOf(subs)); err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
