@@ -1,0 +1,186 @@
+package runtime
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace-go/millrace/topology"
+)
+
+func TestOrderIsAHeap(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var o order
+		var want []Time
+		for range rnd.IntN(20) {
+			q := &Queue{headTime: Time(rnd.IntN(8))}
+			o.offer(q)
+			want = append(want, q.headTime)
+		}
+		slices.Sort(want)
+		for _, w := range want {
+			require.Equal(t, w, o.poll().headTime)
+		}
+		require.Nil(t, o.poll())
+	}
+}
+
+// Among equal times Java's PriorityQueue hands out 0, 4, 3, 2, 1 when five equal ones are offered in order.
+func TestOrderOfEqualTimesIsJavas(t *testing.T) {
+	t.Parallel()
+	var o order
+	for i := range 5 {
+		o.offer(&Queue{TopicPartition: TopicPartition{Partition: int32(i)}})
+	}
+	var got []int32
+	for q := o.poll(); q != nil; q = o.poll() {
+		got = append(got, q.Partition)
+	}
+	require.Equal(t, []int32{0, 4, 3, 2, 1}, got)
+}
+
+func TestReadySaturatesAtTheEndOfTime(t *testing.T) {
+	t.Parallel()
+	in := []input{{buffered: true}, {lag: 0, deadline: -1}}
+	require.Equal(t, waiting, ready(in, 10, math.MaxInt64-5))
+	require.Equal(t, Time(math.MaxInt64), in[1].deadline)
+	require.Equal(t, enforced, ready(in, 10, math.MaxInt64))
+}
+
+func TestReady(t *testing.T) {
+	t.Parallel()
+	full, bare := input{buffered: true, deadline: -1}, input{deadline: -1}
+	lag := func(n int64) input { return input{lag: n, deadline: -1} }
+	for name, c := range map[string]struct {
+		in        []input
+		idle, now Time
+		want      readiness
+	}{
+		"nothing buffered":                              {[]input{bare, bare}, -1, 0, empty},
+		"everything buffered":                           {[]input{full, full}, 100, 0, complete},
+		"negative idle time never waits":                {[]input{full, lag(5)}, -1, 0, enforced},
+		"idle time 0 waits for what the broker has":     {[]input{full, lag(5)}, 0, 0, waiting},
+		"idle time 0 waits while the lag is unknown":    {[]input{full, lag(-1)}, 0, 0, waiting},
+		"idle time 0 does not wait for what may come":   {[]input{full, bare}, 0, 0, enforced},
+		"idle time waits for what may come":             {[]input{full, bare}, 1, 0, waiting},
+		"until its deadline":                            {[]input{full, {deadline: 5}}, 1, 5, enforced},
+		"of every partition":                            {[]input{full, {deadline: 5}, {deadline: 6}}, 1, 5, waiting},
+		"a deadline does not count when the broker has": {[]input{full, {lag: 1, deadline: 5}}, 1, 99, waiting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, ready(c.in, c.idle, c.now))
+		})
+	}
+}
+
+func TestQueueKeepsOrderWhileItGrowsAndWraps(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(3, 4))
+	q := newQueue(TopicPartition{Topic: "t"}, nil)
+	pushed, popped := int64(0), int64(0)
+	for range 5000 {
+		var rs []topology.Raw
+		for range rnd.IntN(6) {
+			rs = append(rs, topology.Raw{Offset: pushed, Value: make([]byte, 3)})
+			pushed++
+		}
+		q.push(rs)
+		for range rnd.IntN(7) {
+			if q.Len() == 0 {
+				q.release()
+				break
+			}
+			require.Equal(t, popped, q.offset())
+			require.Equal(t, popped, q.peek().Offset)
+			q.pop()
+			popped++
+		}
+		require.Equal(t, int(pushed-popped), q.Len())
+		require.Equal(t, 3*(pushed-popped), q.Bytes())
+		if q.Len() == 0 && pushed > 0 {
+			require.Equal(t, pushed, q.offset())
+		}
+	}
+}
+
+func TestEmptyQueueLetsGoOfItsBytes(t *testing.T) {
+	t.Parallel()
+	q := newQueue(TopicPartition{}, nil)
+	q.push(make([]topology.Raw, 5, 5))
+	for i := range q.ring {
+		q.ring[i].Value = []byte("v")
+	}
+	q.used = len(q.ring)
+	for q.Len() > 0 {
+		q.pop()
+	}
+	q.release()
+	for _, r := range q.ring {
+		require.Nil(t, r.Value)
+	}
+}
+
+func TestMetadataIsKafkas(t *testing.T) {
+	t.Parallel()
+	text := encodeMetadata(1234567890123, map[string]int64{"b": -1, "key": 5})
+	require.Equal(t, "AgAAAR9x+wTLAAAAAgAAAAFi//////////8AAAADa2V5AAAAAAAAAAU=", text)
+	at, values, err := decodeMetadata(text)
+	require.NoError(t, err)
+	require.Equal(t, Time(1234567890123), at)
+	require.Equal(t, map[string]int64{"b": -1, "key": 5}, values)
+	at, values, err = decodeMetadata("AQAAAR9x+wTL") // version 1
+	require.NoError(t, err)
+	require.Equal(t, Time(1234567890123), at)
+	require.Empty(t, values)
+}
+
+func FuzzDecodeMetadata(f *testing.F) {
+	f.Add(encodeMetadata(5, map[string]int64{"a": 1}))
+	f.Add("AQAAAR9x+wTL")
+	f.Fuzz(func(t *testing.T, text string) {
+		at, values, err := decodeMetadata(text)
+		if err != nil {
+			return
+		}
+		again, same, err := decodeMetadata(encodeMetadata(at, values))
+		require.NoError(t, err)
+		require.Equal(t, at, again)
+		require.Equal(t, len(values), len(same))
+	})
+}
+
+// The expected values are those of org.apache.kafka.common.utils.Utils.murmur2 in its own tests.
+func TestMurmur2IsKafkas(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]int32{
+		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
+		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
+	} {
+		require.Equal(t, want, int32(murmur2([]byte(key))), key)
+	}
+	seen := map[int32]bool{}
+	for i := range 1000 {
+		p := Partition(binary.BigEndian.AppendUint64(nil, uint64(i)), 7)
+		require.True(t, p >= 0 && p < 7)
+		seen[p] = true
+	}
+	require.Len(t, seen, 7)
+}
+
+func TestDropsAreCountedByNodeAndReason(t *testing.T) {
+	var d drops
+	for i := range 10 {
+		d.add(fmt.Sprint("n", i%2), "late")
+		d.add("n0", "null key")
+	}
+	require.Equal(t, []Dropped{{"n0", "late", 5}, {"n0", "null key", 10}, {"n1", "late", 5}}, d.list())
+	require.Zero(t, testing.AllocsPerRun(100, func() { d.add("n0", "late") }))
+}
