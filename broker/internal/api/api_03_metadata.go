@@ -22,7 +22,7 @@ func metadata(n *Node, r *wire.Request, req *kmsg.MetadataRequest) (kmsg.Respons
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
 	if all {
 		for _, t := range n.topics.Snapshot().All() {
-			if n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, t.Name) {
+			if n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, t.Name) {
 				resp.Topics = append(resp.Topics, n.metadataTopic(r, req, t))
 			}
 		}
@@ -69,7 +69,7 @@ func (n *Node) metadataAbsent(r *wire.Request, name string, create bool) (*topic
 	if !create {
 		return nil, kerr.UnknownTopicOrPartition.Code
 	}
-	if !n.may(r, kmsg.ACLOperationCreate, kmsg.ACLResourceTypeCluster, clusterResource) &&
+	if !n.can(r, kmsg.ACLOperationCreate, kmsg.ACLResourceTypeCluster, clusterResource) &&
 		!n.may(r, kmsg.ACLOperationCreate, kmsg.ACLResourceTypeTopic, name) {
 		return nil, kerr.TopicAuthorizationFailed.Code
 	}

@@ -75,7 +75,7 @@ func offsetFetchOne(n *Node, r *wire.Request, req *kmsg.OffsetFetchRequest) (kms
 	return n.forward(r, func(resp kmsg.Response) {
 		sr := resp.(*kmsg.OffsetFetchResponse)
 		sr.Topics = slices.DeleteFunc(sr.Topics, func(t kmsg.OffsetFetchResponseTopic) bool {
-			return !n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, t.Topic)
+			return !n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, t.Topic)
 		})
 		sr.Topics = append(sr.Topics, bad...)
 	})
@@ -102,7 +102,7 @@ func (n *Node) offsetTopicName(r *wire.Request, name string, id [16]byte) (strin
 func (n *Node) visible(r *wire.Request, version int16, topics []kmsg.OffsetFetchResponseGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
 	out := topics[:0]
 	for _, t := range topics {
-		if !n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, t.Topic) {
+		if !n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, t.Topic) {
 			continue
 		}
 		if version >= 10 && t.TopicID == noID {

@@ -9,11 +9,11 @@ import (
 )
 
 func listGroups(n *Node, r *wire.Request, req *kmsg.ListGroupsRequest) (kmsg.Response, error) {
-	all := n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeCluster, clusterResource)
+	all := n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeCluster, clusterResource)
 	return n.forward(r, func(resp kmsg.Response) {
 		sr := resp.(*kmsg.ListGroupsResponse)
 		sr.Groups = slices.DeleteFunc(sr.Groups, func(g kmsg.ListGroupsResponseGroup) bool {
-			return !all && !n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeGroup, g.Group)
+			return !all && !n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeGroup, g.Group)
 		})
 	})
 }

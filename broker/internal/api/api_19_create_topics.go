@@ -26,7 +26,7 @@ func createTopics(n *Node, r *wire.Request, req *kmsg.CreateTopicsRequest) (kmsg
 			}
 			times[rt.Topic] += len(req.Topics)
 			st.ErrorCode, st.ErrorMessage = kerr.InvalidRequest.Code, kmsg.StringPtr("the request names this topic more than once")
-		case !n.may(r, kmsg.ACLOperationCreate, kmsg.ACLResourceTypeCluster, clusterResource) &&
+		case !n.can(r, kmsg.ACLOperationCreate, kmsg.ACLResourceTypeCluster, clusterResource) &&
 			!n.may(r, kmsg.ACLOperationCreate, kmsg.ACLResourceTypeTopic, rt.Topic):
 			st.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		default:
@@ -59,7 +59,7 @@ func (n *Node) createTopic(r *wire.Request, rt kmsg.CreateTopicsRequestTopic, dr
 	if !dryRun {
 		st.TopicID = t.ID
 	}
-	if !n.may(r, kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeTopic, t.Name) {
+	if !n.can(r, kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeTopic, t.Name) {
 		st.ConfigErrorCode = kerr.TopicAuthorizationFailed.Code
 		return
 	}

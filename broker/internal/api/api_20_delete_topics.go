@@ -36,7 +36,7 @@ func (n *Node) deleteTopic(r *wire.Request, rt kmsg.DeleteTopicsRequestTopic, st
 		name = t.Name
 	}
 	if name != "" && !n.may(r, kmsg.ACLOperationDelete, kmsg.ACLResourceTypeTopic, name) {
-		if rt.TopicID != noID && !n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, name) {
+		if rt.TopicID != noID && !n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, name) {
 			return kerr.UnknownTopicID.Code // the name must not leak through the id
 		}
 		return kerr.TopicAuthorizationFailed.Code

@@ -11,7 +11,7 @@ import (
 // transaction that hangs.
 func writeTxnMarkers(n *Node, r *wire.Request, req *kmsg.WriteTxnMarkersRequest) (kmsg.Response, error) {
 	resp := kmsg.NewPtrWriteTxnMarkersResponse()
-	allowed := n.may(r, kmsg.ACLOperationAlter, kmsg.ACLResourceTypeCluster, clusterResource) ||
+	allowed := n.can(r, kmsg.ACLOperationAlter, kmsg.ACLResourceTypeCluster, clusterResource) ||
 		n.may(r, kmsg.ACLOperationClusterAction, kmsg.ACLResourceTypeCluster, clusterResource)
 	for _, m := range req.Markers {
 		sm := kmsg.WriteTxnMarkersResponseMarker{ProducerID: m.ProducerID}

@@ -41,7 +41,7 @@ func (n *Node) describeTransaction(r *wire.Request, t *txn.Txn, ss *kmsg.Describ
 	var order []string
 	for _, p := range t.SortedPartitions() {
 		topic := n.topics.Snapshot().ByID(p.Topic)
-		if topic == nil || !n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, topic.Name) {
+		if topic == nil || !n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, topic.Name) {
 			continue
 		}
 		if byTopic[topic.Name] == nil {

@@ -46,7 +46,7 @@ func listTransactions(n *Node, r *wire.Request, req *kmsg.ListTransactionsReques
 		case len(req.ProducerIDFilters) > 0 && !slices.Contains(req.ProducerIDFilters, s.ProducerID):
 		case req.Version >= 1 && req.DurationFilterMillis >= 0 && (!open || age <= req.DurationFilterMillis):
 		case pattern != nil && !pattern.MatchString(s.TransactionalID):
-		case !n.may(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTransactionalId, s.TransactionalID):
+		case !n.can(r, kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTransactionalId, s.TransactionalID):
 		default:
 			resp.TransactionStates = append(resp.TransactionStates, s)
 		}

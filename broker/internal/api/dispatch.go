@@ -21,6 +21,7 @@ type api struct {
 	min, max int16
 	shape    shape.Shape // checked before a request is decoded
 	handle   handler
+	preAuth  bool // answered before a client has said who it is
 }
 
 // table is every API the broker serves, and nothing else is: what is missing here is neither advertised nor answered.
@@ -54,7 +55,9 @@ func table() []api {
 			shape: shape.MustParse("[]str i8@3")},
 		{key: kmsg.ListGroups, min: 0, max: 5, handle: on(listGroups),
 			shape: shape.MustParse("[]str@4 []str@5")},
-		{key: kmsg.ApiVersions, min: 0, max: 4, handle: apiVersions,
+		{key: kmsg.SASLHandshake, min: 1, max: 1, handle: on(saslHandshake), preAuth: true,
+			shape: shape.MustParse("str")},
+		{key: kmsg.ApiVersions, min: 0, max: 4, handle: apiVersions, preAuth: true,
 			shape: shape.MustParse("str@3 str@3 str@5 i32@5")},
 		{key: kmsg.CreateTopics, min: 2, max: 7, handle: on(createTopics),
 			shape: shape.MustParse("[str i32 i16 [i32 []i32] [str str]] i32 i8@1")},
@@ -76,12 +79,20 @@ func table() []api {
 			shape: shape.MustParse("[i64 i16 i8 [str []i32] i32 i8@2]")},
 		{key: kmsg.TxnOffsetCommit, min: 0, max: 6, handle: on(txnOffsetCommit),
 			shape: shape.MustParse("str str i64 i16 i32@3 str@3 str@3 [str@0-5 uuid@6 [i32 i64 i32@2 str]]")},
+		{key: kmsg.DescribeACLs, min: 1, max: 3, handle: on(describeACLs),
+			shape: shape.MustParse("i8 str i8@1 str str i8 i8")},
+		{key: kmsg.CreateACLs, min: 1, max: 3, handle: on(createACLs),
+			shape: shape.MustParse("[i8 str i8@1 str str i8 i8]")},
+		{key: kmsg.DeleteACLs, min: 1, max: 3, handle: on(deleteACLs),
+			shape: shape.MustParse("[i8 str i8@1 str str i8 i8]")},
 		{key: kmsg.DescribeConfigs, min: 1, max: 4, handle: on(describeConfigs),
 			shape: shape.MustParse("[i8 str []str] i8@1 i8@3")},
 		{key: kmsg.AlterConfigs, min: 0, max: 2, handle: on(alterConfigs),
 			shape: shape.MustParse("[i8 str [str str]] i8")},
 		{key: kmsg.DescribeLogDirs, min: 1, max: 5, handle: on(describeLogDirs),
 			shape: shape.MustParse("[str []i32]")},
+		{key: kmsg.SASLAuthenticate, min: 0, max: 2, handle: on(saslAuthenticate), preAuth: true,
+			shape: shape.MustParse("bytes")},
 		{key: kmsg.CreatePartitions, min: 0, max: 3, handle: on(createPartitions),
 			shape: shape.MustParse("[str i32 [[]i32]] i32 i8")},
 		{key: kmsg.DeleteGroups, min: 0, max: 3, handle: on(deleteGroups),
@@ -90,6 +101,10 @@ func table() []api {
 			shape: shape.MustParse("[i8 str [str i8 str]] i8")},
 		{key: kmsg.OffsetDelete, min: 0, max: 0, handle: on(offsetDelete),
 			shape: shape.MustParse("str [str [i32]]")},
+		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, handle: on(describeUserSCRAMCredentials),
+			shape: shape.MustParse("[str]")},
+		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, handle: on(alterUserSCRAMCredentials),
+			shape: shape.MustParse("[str i8] [str i8 i32 bytes bytes]")},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, handle: on(describeCluster),
 			shape: shape.MustParse("i8 i8@1 i8@2")},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, handle: on(describeProducers),
@@ -98,6 +113,10 @@ func table() []api {
 			shape: shape.MustParse("[]str")},
 		{key: kmsg.ListTransactions, min: 0, max: 2, handle: on(listTransactions),
 			shape: shape.MustParse("[]str []i64 i64@1 str@2")},
+		{key: kmsg.ConsumerGroupHeartbeat, min: 0, max: 1, handle: on(consumerGroupHeartbeat),
+			shape: shape.MustParse("str str i32 str str i32 []str str@1 str [uuid []i32]")},
+		{key: kmsg.ConsumerGroupDescribe, min: 0, max: 1, handle: on(consumerGroupDescribe),
+			shape: shape.MustParse("[]str i8")},
 	}
 }
 
@@ -129,7 +148,7 @@ func (d *Dispatcher) find(key int16) *api {
 func (d *Dispatcher) Check(c *wire.Conn, key, version int16) wire.Verdict {
 	a := d.find(key)
 	switch {
-	case a == nil:
+	case a == nil, !a.preAuth && !c.Authenticated():
 		return wire.Refuse
 	case version >= a.min && version <= a.max:
 		return wire.Serve
@@ -154,5 +173,6 @@ func (d *Dispatcher) Decode(key, version int16, body []byte) (kmsg.Request, erro
 
 // Handle is part of wire.Handler.
 func (d *Dispatcher) Handle(r *wire.Request) (kmsg.Response, error) {
+	d.n.guard.identity(r.Conn) // before another goroutine asks for it
 	return d.find(r.Key).handle(d.n, r)
 }

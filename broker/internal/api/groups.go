@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace-go/millrace/broker/internal/group"
 	"github.com/millrace-go/millrace/broker/internal/metadb"
+	"github.com/millrace-go/millrace/broker/internal/topics"
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
@@ -31,6 +32,9 @@ type groups struct {
 	now func() time.Time
 	log *slog.Logger
 
+	catalog *topics.Catalog
+	told    *topics.Snapshot // what the coordinator knows of the catalogue; owned by run
+
 	wake chan struct{}
 	stop chan struct{}
 	done chan struct{}
@@ -41,9 +45,9 @@ type groups struct {
 	closed bool
 }
 
-func startGroups(cfg group.Config, db *metadb.DB, now func() time.Time, log *slog.Logger) (*groups, error) {
+func startGroups(cfg group.Config, db *metadb.DB, catalog *topics.Catalog, now func() time.Time, log *slog.Logger) (*groups, error) {
 	g := &groups{
-		cfg: cfg, db: db, now: now, log: log,
+		cfg: cfg, db: db, catalog: catalog, now: now, log: log,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), lost: make(chan struct{}),
 	}
 	c, err := g.load()
@@ -95,6 +99,7 @@ func (g *groups) run(c *group.Coordinator) {
 		g.queue = nil
 		g.closed = stopping
 		g.mu.Unlock()
+		g.tellTopics(c)
 		now := g.now()
 		for _, call := range queue {
 			call(c, now)
@@ -116,6 +121,20 @@ func (g *groups) run(c *group.Coordinator) {
 			return
 		}
 	}
+}
+
+// tellTopics lets the coordinator know of topics that have come, grown or gone since it was told.
+func (g *groups) tellTopics(c *group.Coordinator) {
+	snap := g.catalog.Snapshot()
+	if snap == g.told {
+		return
+	}
+	g.told = snap
+	all := make([]group.Topic, 0, len(snap.All()))
+	for _, t := range snap.All() {
+		all = append(all, group.Topic{Name: t.Name, ID: t.ID, Partitions: t.Partitions})
+	}
+	c.SetTopics(all)
 }
 
 // release makes the writes durable, then lets the answers go.
@@ -143,6 +162,7 @@ func (g *groups) release(out group.Output) error {
 
 // reload gives up the calls without an answer and starts again from what is stored.
 func (g *groups) reload() (*group.Coordinator, error) {
+	g.told = nil
 	c, err := g.load()
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/commitlog"
 	"github.com/millrace-go/millrace/broker/internal/group"
 	"github.com/millrace-go/millrace/broker/internal/metadb"
+	"github.com/millrace-go/millrace/broker/internal/security"
 	"github.com/millrace-go/millrace/broker/internal/topics"
 )
 
@@ -37,6 +38,7 @@ type Config struct {
 	TopicLimits      topics.Limits
 	TxnLimits        TxnLimits
 	Group            group.Config
+	Security         SecurityConfig
 
 	MaintainEvery time.Duration // retention, compaction and the like
 	FlushEvery    time.Duration // with commitlog.SyncInterval
@@ -51,6 +53,7 @@ type Node struct {
 	topics  *topics.Catalog
 	groups  *groups
 	txns    *txns
+	guard   *guard
 	log     *slog.Logger
 	cluster string
 	apis    []api
@@ -97,7 +100,10 @@ func Open(cfg Config) (_ *Node, err error) {
 	if n.cluster, err = clusterID(n.db); err != nil {
 		return nil, err
 	}
-	if n.groups, err = startGroups(cfg.Group, n.db, cfg.Now, cfg.Logger); err != nil {
+	if n.guard, err = openGuard(cfg.Security, n.db, security.LogAudit(cfg.Logger, cfg.Now)); err != nil {
+		return nil, err
+	}
+	if n.groups, err = startGroups(cfg.Group, n.db, n.topics, cfg.Now, cfg.Logger); err != nil {
 		return nil, err
 	}
 	undo = append(undo, func() error { n.groups.close(); return nil })
@@ -107,9 +113,14 @@ func Open(cfg Config) (_ *Node, err error) {
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
 	n.every(ctx, time.Second, func(context.Context) { n.txns.tick() })
-	n.every(ctx, cfg.MaintainEvery, func(ctx context.Context) {
+	n.every(ctx, min(time.Second, cfg.MaintainEvery), func(ctx context.Context) {
 		if err := n.logs.Maintain(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("maintenance of the log", "err", err)
+		}
+	})
+	n.every(ctx, cfg.MaintainEvery, func(ctx context.Context) {
+		if err := n.logs.Compact(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("compaction of the log", "err", err)
 		}
 	})
 	if cfg.Sync == commitlog.SyncInterval {

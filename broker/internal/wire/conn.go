@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +68,17 @@ func (c *Conn) SetAuthenticated() { c.authenticated.Store(true) }
 // Authenticated reports whether the client may send requests.
 func (c *Conn) Authenticated() bool { return c.authenticated.Load() }
 
+// TLS returns the state of the connection's encryption, if it has one.
+func (c *Conn) TLS() (tls.ConnectionState, bool) {
+	if t, ok := c.nc.(*tls.Conn); ok {
+		return t.ConnectionState(), true
+	}
+	return tls.ConnectionState{}, false
+}
+
+// Loopback reports whether the client is on this machine, as far as its address says.
+func (c *Conn) Loopback() bool { return c.loopback() }
+
 func (c *Conn) loopback() bool {
 	ip := net.ParseIP(c.ip)
 	return ip != nil && ip.IsLoopback()
@@ -119,6 +131,9 @@ func (c *Conn) serve() {
 func (c *Conn) read(answers chan<- answer) error {
 	r := bufio.NewReaderSize(c.nc, readBuffer)
 	accepted := time.Now()
+	if err := c.handshake(accepted.Add(c.s.limits.AuthTimeout)); err != nil {
+		return err
+	}
 	for {
 		deadline := time.Now().Add(c.s.limits.IdleTimeout)
 		if !c.Authenticated() {
@@ -153,6 +168,21 @@ func (c *Conn) read(answers chan<- answer) error {
 			return nil
 		}
 	}
+}
+
+// handshake does the handshake of an encrypted connection: clients get as long for it as to authenticate.
+func (c *Conn) handshake(deadline time.Time) error {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if err := c.nc.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if err := t.HandshakeContext(c.ctx); err != nil {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	return c.nc.SetDeadline(time.Time{})
 }
 
 // one reads and handles one request. ok is false for a request without an answer.
