@@ -13,6 +13,9 @@ func (b *Builder) moveChildren(from, to *planNode) {
 				c.parents[i] = to
 			}
 		}
+		if c.merge { // a stream merged with itself is the stream
+			c.parents = slices.Compact(c.parents)
+		}
 		if !slices.Contains(to.children, c) {
 			to.children = append(to.children, c)
 		}
