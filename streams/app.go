@@ -185,7 +185,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 		if db, err = dir.openDB(&a.config); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, db.Close()) }()
+		defer func() { err = errors.Join(err, closeDB(db, err == nil)) }()
+		defer flushNowAndThen(db)()
 	}
 	clients := a.clients(dir.identity)
 	plan, err := kafka.Prepare(ctx, clients, a.top, a.config.ReplicationFactor)
@@ -310,4 +311,39 @@ func (a *App) runThread(ctx context.Context, name string, clients *kafka.Config,
 	a.threads[name] = t
 	a.mu.Unlock()
 	return t.Run(ctx)
+}
+
+// The database has no log of its own: a crash takes it back to its last flush, and what the changelogs hold since then is replayed.
+const (
+	unflushedBytes = 64 << 20
+	unflushedTime  = 5 * time.Minute
+)
+
+// flushNowAndThen bounds what a crash has to replay, until the answer is called.
+func flushNowAndThen(db *state.DB) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(5 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-tick.C:
+				if bytes, since := db.Unflushed(); bytes > unflushedBytes || bytes > 0 && now.Sub(since) > unflushedTime {
+					db.FlushSoon()
+				}
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// closeDB closes the database; a clean stop flushes it, so that the next start restores nothing.
+func closeDB(db *state.DB, clean bool) error {
+	var err error
+	if clean {
+		err = db.Flush()
+	}
+	return errors.Join(err, db.Close())
 }
