@@ -97,12 +97,7 @@ func timestamps[V any](name string) timestampOption {
 			return r.Time
 		})
 	case "usePartitionTime":
-		return streams.Timestamps(func(r streams.Record[string, V], _ topology.RecordMetadata, partition streams.Time) streams.Time {
-			if r.Time >= 0 {
-				return r.Time
-			}
-			return partition
-		})
+		return streams.Timestamps(topology.UsePartitionTime[string, V])
 	case "fromValue":
 		return streams.Timestamps(func(r streams.Record[string, V], _ topology.RecordMetadata, _ streams.Time) streams.Time {
 			if r.Tombstone {

@@ -12,9 +12,6 @@ func (t *Topology) Err() error {
 	errs = append(errs, t.checkSources()...)
 	errs = append(errs, t.checkStores()...)
 	errs = append(errs, t.checkInternalTopics()...)
-	if len(t.nodes) == 0 {
-		errs = append(errs, errors.New("topology: it has no node: add a source"))
-	}
 	return errors.Join(errs...)
 }
 

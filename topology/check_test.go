@@ -82,5 +82,5 @@ func TestErrTellsEveryMistakeAndItsFix(t *testing.T) {
 			require.NotPanics(t, func() { top.Describe(); top.Subtopologies(); top.InternalTopics("app") })
 		})
 	}
-	require.ErrorContains(t, topology.New().Err(), "it has no node")
+	require.NoError(t, topology.New().Err())
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -131,6 +132,11 @@ func TestInternalTopics(t *testing.T) {
 	require.Equal(t, "compact", got[1].Config["cleanup.policy"])
 	require.Equal(t, "CreateTime", got[1].Config["message.timestamp.type"])
 	require.Equal(t, topology.SubtopologyID(2), got[1].Subtopology)
+
+	got = orders().InternalTopicsWith("app", map[string]string{"segment.bytes": "1"}, time.Hour)
+	require.Equal(t, "1", got[0].Config["segment.bytes"])
+	require.Equal(t, "-1", got[0].Config["retention.ms"])
+	require.Equal(t, "1", got[1].Config["segment.bytes"])
 }
 
 func TestHashTellsTopologiesApart(t *testing.T) {

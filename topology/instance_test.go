@@ -212,6 +212,25 @@ func TestTimestampExtractorSeesPartitionTime(t *testing.T) {
 	got, err := head.Load(&topology.Raw{Offset: 10, Time: 100}, 1000)
 	require.NoError(t, err)
 	require.Equal(t, topology.Time(1111), got)
+
+	for _, c := range []struct {
+		f                     topology.TimestampExtractor[string, string]
+		time, partition, want topology.Time
+	}{
+		{topology.RecordTime[string, string], 5, 9, 5},
+		{topology.RecordTime[string, string], -7, 9, -1},
+		{topology.UsePartitionTime[string, string], 5, 9, 5},
+		{topology.UsePartitionTime[string, string], -7, 9, 9},
+		{topology.UsePartitionTime[string, string], -7, -1, topology.InvalidTime},
+	} {
+		require.Equal(t, c.want, c.f(record{Time: c.time}, topology.RecordMetadata{}, c.partition))
+	}
+	top = topology.New()
+	top.AddSource(topology.SourceSpec[string, string]{Name: "src", Topics: []string{"in"}, Key: serde.String, Value: serde.String, Timestamps: topology.UsePartitionTime[string, string]})
+	head, err = start(t, top, &host{}).NewHead("in")
+	require.NoError(t, err)
+	_, err = head.Load(&topology.Raw{Time: -7}, -1)
+	require.ErrorContains(t, err, "the timestamp extractor refuses the record's time -7")
 }
 
 func TestPartitionerChoosesDropsAndMulticasts(t *testing.T) {

@@ -22,14 +22,27 @@ func ConnectProcessor[K, V, K2, V2 any](spec NodeSpec, f Supplier[K, V, K2, V2],
 			in.closers = append(in.closers, c)
 		}
 		run := in.ctx
-		return func(r Record[K, V]) error {
+		return inContext(in, func(r Record[K, V]) error {
 			if err := p.Process(run, r); err != nil {
 				return in.fail(n, err)
 			}
 			return nil
-		}, nil
+		}), nil
 	}
 	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}
+}
+
+// inContext makes the time and headers of the record that a node got those of the record context while it works: nodes before it may have forwarded a
+// record with others than the input's, and stores read them there.
+func inContext[K, V any](in *Instance, f func(Record[K, V]) error) func(Record[K, V]) error {
+	rc := in.record
+	return func(r Record[K, V]) error {
+		at, headers := rc.Time, rc.Headers
+		rc.Time, rc.Headers = r.Time, r.Headers
+		err := f(r)
+		rc.Time, rc.Headers = at, headers
+		return err
+	}
 }
 
 // ConnectFixedKey adds a processor that cannot change the key behind edges.
@@ -49,12 +62,12 @@ func ConnectFixedKey[K, V, V2 any](spec NodeSpec, f func(*FixedKeyContext[K, V2]
 			in.closers = append(in.closers, c)
 		}
 		run := in.ctx
-		return func(r Record[K, V]) error {
+		return inContext(in, func(r Record[K, V]) error {
 			if err := p.ProcessValue(run, FixedKey(r)); err != nil {
 				return in.fail(n, err)
 			}
 			return nil
-		}, nil
+		}), nil
 	}
 	return &Edge[K, V2]{t, t.add(n, parentsOf(edges))}
 }

@@ -58,5 +58,5 @@ type RecordMetadata struct {
 // Partitioner chooses the partitions of a sink's record: nil = by the hash of the key, empty = drop the record, several = multicast (KIP-837).
 type Partitioner[K, V any] = func(topic string, r Record[K, V], partitions int32) []int32
 
-// TimestampExtractor gives a record its time; a negative one drops the record. partitionTime is the highest time seen in the partition, -1 at first.
+// TimestampExtractor gives a record its time; a negative one drops the record, InvalidTime fails it. partitionTime is the highest time seen in the partition, -1 at first.
 type TimestampExtractor[K, V any] = func(r Record[K, V], m RecordMetadata, partitionTime Time) Time

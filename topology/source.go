@@ -86,6 +86,9 @@ func (h *sourceHead[K, V]) Load(raw *Raw, partitionTime Time) (Time, error) {
 	}
 	if h.timestamps != nil {
 		r.Time = h.timestamps(r, RecordMetadata{raw.Topic, raw.Partition, raw.Offset}, partitionTime)
+		if r.Time == InvalidTime {
+			return 0, h.error(raw, "timestamp", fmt.Errorf("the timestamp extractor refuses the record's time %d", int64(raw.Time)))
+		}
 	} else if r.Time < 0 {
 		return 0, h.error(raw, "timestamp", fmt.Errorf("the record's time %d is negative: give the source a timestamp extractor to use or drop such records", int64(r.Time)))
 	}

@@ -245,6 +245,9 @@ func Connect[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, next func(Rec
 		if err == nil {
 			err = ctx.err
 		}
+		if err == nil && len(n.stores) > 0 {
+			recv = inContext(in, recv)
+		}
 		return recv, err
 	}
 	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}

@@ -89,8 +89,11 @@ type arena struct{ free []byte }
 
 // keep copies b; nil stays nil.
 func (a *arena) keep(b []byte) []byte {
-	if b == nil {
-		return nil
+	if len(b) == 0 {
+		if b == nil {
+			return nil
+		}
+		return []byte{}
 	}
 	if len(b) > cap(a.free)-len(a.free) {
 		a.free = make([]byte, 0, max(len(b), 64<<10))
