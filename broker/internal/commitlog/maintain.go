@@ -7,7 +7,8 @@ import (
 
 // Maintain does one round of light background work over all partitions: rolls
 // segments by time, deletes by retention, expires producers, saves snapshots that are due and
-// re-opens partitions that are offline. It is to be called every second or so. The returned error joins
+// re-opens partitions that are offline. It is to be called every second or so: what is written between two calls
+// comes on top of what recovery has to read. The returned error joins
 // those of the partitions; each has been left in a consistent state.
 func (s *Store) Maintain(ctx context.Context) error {
 	var errs []error
@@ -38,10 +39,12 @@ func (p *Partition) maintain() error {
 	p.producers.expire(now - p.store.opts.ProducerExpiry.Milliseconds())
 	p.collectGarbage(now)
 	due := p.unsaved >= p.store.opts.SnapshotBytes
-	logStart := p.man.logStart
+	logStart, aborted := p.man.logStart, p.abortedMax >= 0
 	p.mu.Unlock()
-	if err := p.trimAborted(logStart); err != nil {
-		return err
+	if aborted {
+		if err := p.trimAborted(logStart); err != nil {
+			return err
+		}
 	}
 	if due {
 		return p.saveSnapshot()
