@@ -48,20 +48,21 @@ func (c *cursor) close() {
 	c.t.closed()
 }
 
-// next returns the next entry of which the table knew something, with what it held; nil at the end.
-func (c *cursor) next() (e *entry, value []byte, there bool) {
+// next returns the next entry of which the table knew something, nil at the end. What it held has to be asked for when it is needed: it may be
+// written before.
+func (c *cursor) next() *entry {
 	for {
 		if c.at == len(c.batch) {
 			if c.end {
-				return nil, nil, false
+				return nil
 			}
 			c.fill()
 			continue
 		}
 		e := c.batch[c.at]
 		c.at++
-		if value, there, known := e.at(c.snap); known {
-			return e, value, there
+		if _, _, known := e.at(c.snap); known {
+			return e
 		}
 	}
 }
@@ -118,12 +119,18 @@ func (c *cursor) fill() {
 // scan calls f with what a range holds, in order, until it answers false. The bytes are valid during the call. held says that a record
 // cache holds the key.
 func (t *table) scan(s span, reverse bool, f func(key, value []byte, held bool) bool) error {
+	if s.low != nil && s.high != nil && bytes.Compare(s.low, s.high) >= 0 {
+		return nil // Pebble's iterators do not bear it
+	}
 	c := t.cursor(s, reverse)
 	defer c.close()
 	if t.rows == nil || t.rows.fresh {
 		for {
-			e, value, there := c.next()
-			if e == nil || there && !f(e.key(), value, e.flags&resident != 0) {
+			e := c.next()
+			if e == nil {
+				return nil
+			}
+			if value, there, _ := e.at(c.snap); there && !f(e.key(), value, e.flags&resident != 0) {
 				return nil
 			}
 		}
@@ -143,7 +150,7 @@ func (t *table) merge(c *cursor, f func(key, value []byte, held bool) bool) (err
 		}
 	}()
 	row := it.first(c.reverse)
-	e, value, there := c.next()
+	e := c.next()
 	for e != nil || row {
 		order := -1 // the entry is next
 		if e == nil {
@@ -154,21 +161,18 @@ func (t *table) merge(c *cursor, f func(key, value []byte, held bool) bool) (err
 				order = -order
 			}
 		}
-		switch {
-		case order > 0:
+		if order > 0 {
 			if !f(it.key(), it.value(), false) {
 				return nil
 			}
-		case there:
-			if !f(e.key(), value, e.flags&resident != 0) {
-				return nil
-			}
+		} else if value, there, _ := e.at(c.snap); there && !f(e.key(), value, e.flags&resident != 0) {
+			return nil
 		}
 		if order >= 0 {
 			row = it.step(c.reverse)
 		}
 		if order <= 0 {
-			e, value, there = c.next()
+			e = c.next()
 		}
 	}
 	return nil
