@@ -30,6 +30,7 @@ type Broker struct {
 	advertise string
 	inProcess *wire.Listener
 	serving   sync.WaitGroup
+	stop      context.CancelFunc
 
 	closeOnce sync.Once
 	closeErr  error
@@ -41,19 +42,24 @@ func Start(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: cfg, inProcess: &wire.Listener{Name: "IN_PROCESS", Host: inProcessHost, Port: inProcessPort, Encrypted: true, Trusted: true}}
+	ctx, stop := context.WithCancel(context.Background())
+	b := &Broker{stop: stop, cfg: cfg, inProcess: &wire.Listener{Name: "IN_PROCESS", Host: inProcessHost, Port: inProcessPort, Encrypted: true, Trusted: true}}
 	if err := b.lockDir(); err != nil {
+		stop()
 		return nil, err
 	}
 	var l net.Listener
 	if cfg.Listen != "" {
 		// Before the recovery: an address that is taken should not cost its time.
-		if l, err = net.Listen("tcp", cfg.Listen); err != nil {
+		if l, err = b.open(ctx, cfg.Listen); err != nil {
+			stop()
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", cfg.Listen, err), b.lock.Close())
 		}
 	}
 	b.node, err = api.Open(nodeConfig(cfg))
 	if err != nil {
+		stop()
+		b.serving.Wait()
 		if l != nil {
 			err = errors.Join(err, l.Close())
 		}
@@ -79,6 +85,19 @@ func (b *Broker) lockDir() error {
 	return nil
 }
 
+// open listens, encrypted if need be.
+func (b *Broker) open(ctx context.Context, addr string) (net.Listener, error) {
+	plain, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.encrypt(ctx, plain)
+	if err != nil {
+		return nil, errors.Join(err, plain.Close())
+	}
+	return l, nil
+}
+
 func (b *Broker) listen(l net.Listener) {
 	b.addr = l.Addr().String()
 	b.advertise = b.addr
@@ -86,7 +105,8 @@ func (b *Broker) listen(l net.Listener) {
 		b.advertise = b.cfg.Advertised
 	}
 	host, port, _ := splitHostPort(b.advertise) // checked with the config, or made by the net package
-	info := &wire.Listener{Name: "PLAINTEXT", Host: host, Port: port}
+	s := b.cfg.Security
+	info := &wire.Listener{Name: s.Protocol(), Host: host, Port: port, Encrypted: s.encrypted(), Authenticate: len(s.Mechanisms) > 0}
 	b.serving.Go(func() {
 		if err := b.server.Serve(l, info); err != nil {
 			b.cfg.Logger.Error("the listener failed", "address", b.addr, "err", err)
@@ -126,6 +146,7 @@ func (b *Broker) Dialer() func(ctx context.Context, network, addr string) (net.C
 // to call more than once.
 func (b *Broker) Close() error {
 	b.closeOnce.Do(func() {
+		b.stop()
 		b.server.Close()
 		b.serving.Wait()
 		b.closeErr = errors.Join(b.node.Close(), b.lock.Close())
@@ -147,6 +168,7 @@ func nodeConfig(c Config) api.Config {
 			InitialRebalanceDelay: c.Groups.InitialRebalanceDelay, MaxGroups: c.Groups.MaxGroups, MaxMembers: c.Groups.MaxMembers,
 			OffsetRetention: c.Groups.OffsetRetention, Log: c.Logger,
 		},
+		Security:      c.Security.node(),
 		MaintainEvery: c.MaintainEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
 	}
 }

@@ -46,13 +46,15 @@ type Config struct {
 	// Dir holds the data and is created if need be. Empty means in memory: the data ends with the broker.
 	Dir string
 	// Listen is the TCP address to listen on, such as "127.0.0.1:9092"; port 0 takes any free one. Empty means no TCP.
-	// An address other than loopback is refused unless Insecure is set.
+	// An address other than loopback needs Security with encryption and authentication, or Insecure.
 	Listen string
 	// Advertised is the address that clients are told to connect to, "host:port"; the default is the listener's own.
 	Advertised string
-	// Insecure allows a Listen address that other machines can reach, although nothing is encrypted and nobody
+	// Insecure allows a Listen address that other machines can reach, although nothing is encrypted or nobody
 	// authenticates.
 	Insecure bool
+	// Security says who may connect to Listen and what they may do. The default is everybody, and everything.
+	Security Security
 
 	// Sync says when data reaches the disk, SyncEvery how often under SyncInterval (default 1 s).
 	Sync      Sync
@@ -178,7 +180,7 @@ func (c Config) withDefaults() (Config, error) {
 	} {
 		errs = append(errs, err)
 	}
-	errs = append(errs, c.checkListen(), checkConfigs(c.Configs))
+	errs = append(errs, c.checkListen(), c.Security.check(), checkConfigs(c.Configs))
 	c.Configs = maps.Clone(c.Configs)
 	if err := errors.Join(errs...); err != nil {
 		return c, fmt.Errorf("broker config: %w", err)
@@ -203,14 +205,13 @@ func (c Config) checkListen() error {
 	if c.Listen == "" {
 		return nil
 	}
-	host, _, err := splitHostPort(c.Listen)
-	if err != nil {
+	if _, _, err := splitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("Listen %q: %w", c.Listen, err)
 	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || c.Insecure {
+	if c.Insecure {
 		return nil
 	}
-	return fmt.Errorf("Listen %q can be reached by other machines, and nothing protects the broker: listen on 127.0.0.1, or set Insecure", c.Listen)
+	return c.Security.checkExposure(c.Listen)
 }
 
 func splitHostPort(addr string) (string, int32, error) {
