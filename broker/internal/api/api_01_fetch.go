@@ -217,7 +217,10 @@ func diverged(p fetchPart, sp *kmsg.FetchResponseTopicPartition) bool {
 var fetchBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxPooledFetch is the largest buffer that is kept.
-const maxPooledFetch = 4 << 20
+const maxPooledFetch = 8 << 20
+
+// SizeHint is part of wire.Sized.
+func (f *fetcher) SizeHint() int { return f.bytes + 256 + 128*(len(f.parts)+len(f.resp.Topics)) }
 
 // Release gives the buffers back. The records must not be used any more.
 func (f *fetcher) Release() {

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,11 +21,35 @@ import (
 // readBuffer is the size of a connection's read buffer. Frames longer than it are read past it, straight into place.
 const readBuffer = 16 << 10
 
-// maxPooled is the largest buffer kept for the next frame or response.
-const maxPooled = 4 << 20
+// pool keeps buffers for the next request or response.
+type pool struct {
+	max int // larger ones are left to the garbage collector
+	p   sync.Pool
+}
 
-// buffers holds frames of Produce requests and encoded responses.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+func newPool(max int) *pool {
+	return &pool{max: max, p: sync.Pool{New: func() any { return new([]byte) }}}
+}
+
+func (p *pool) get() *[]byte { return p.p.Get().(*[]byte) }
+
+// put keeps b in the place that get returned.
+func (p *pool) put(at *[]byte, b []byte) {
+	if cap(b) <= p.max {
+		*at = b
+		p.p.Put(at)
+	}
+}
+
+// The frames of Produce requests, the other frames being left to their handlers, and the encoded responses: two pools,
+// because a producer's frames and a producer's responses have nothing in common.
+var (
+	frames    = newPool(8 << 20)
+	responses = newPool(64 << 20)
+)
+
+// Sized is implemented by responses that know about how long they will be.
+type Sized interface{ SizeHint() int }
 
 // Conn is one client connection.
 type Conn struct {
@@ -203,8 +229,13 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 		}
 		defer c.s.inFlight.Release(weight)
 	}
-	buf := buffers.Get().(*[]byte)
-	frame, err := readBody(r, *buf, size)
+	var buf *[]byte
+	var frame []byte
+	if key, err := r.Peek(2); err == nil && binary.BigEndian.Uint16(key) == uint16(kmsg.Produce) {
+		buf = frames.get()
+		frame = *buf
+	}
+	frame, err = readBody(r, frame, size)
 	if err != nil {
 		return a, false, err
 	}
@@ -233,9 +264,8 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	}
 	// Strings are copies, byte slices are not: only the frame of a Produce request, whose records are in the log by
 	// now, is known to be free again.
-	if h.key == int16(kmsg.Produce) && !req.retain && cap(frame) <= maxPooled {
-		*buf = frame
-		buffers.Put(buf)
+	if buf != nil && !req.retain {
+		frames.put(buf, frame)
 	}
 	a.later = req.later
 	return a, a.resp != nil || a.later != nil, nil
@@ -264,8 +294,12 @@ func (c *Conn) write(answers <-chan answer) {
 }
 
 func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
-	buf := buffers.Get().(*[]byte)
-	b := appendResponse((*buf)[:0], correlationID, resp)
+	buf := responses.get()
+	b := (*buf)[:0]
+	if s, ok := resp.(Sized); ok {
+		b = slices.Grow(b, s.SizeHint())
+	}
+	b = appendResponse(b, correlationID, resp)
 	if r, ok := resp.(interface{ Release() }); ok {
 		r.Release()
 	}
@@ -273,9 +307,6 @@ func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
 	if err == nil {
 		_, err = c.nc.Write(b)
 	}
-	if cap(b) <= maxPooled {
-		*buf = b
-		buffers.Put(buf)
-	}
+	responses.put(buf, b)
 	return err
 }
