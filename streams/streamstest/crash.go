@@ -1,9 +1,12 @@
 package streamstest
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/millrace-go/millrace/state"
+	"github.com/millrace-go/millrace/topology"
 )
 
 // Crash ends all tasks as a crash of the application would: what nodes, caches and stores hold in memory is lost, and with Config.Guarantee ExactlyOnce what was not
@@ -41,8 +44,13 @@ func (d *Driver) restore(u *unit) error {
 		p := t.partitions[c.Partition]
 		var rs []state.Restored
 		next := p.next
-		for i := range p.log {
-			r := &p.log[i]
+		log := p.log
+		if t.compact {
+			log = slices.Clone(log)
+			slices.SortFunc(log, func(a, b topology.Raw) int { return cmp.Compare(a.Offset, b.Offset) })
+		}
+		for i := range log {
+			r := &log[i]
 			if c.Source && r.Offset >= p.committed.Offset {
 				next = p.committed.Offset
 				break

@@ -267,20 +267,10 @@ func (d *Driver) start() (err error) {
 	for _, u := range d.units {
 		for _, p := range u.in {
 			p.pushed = p.committed.Offset
-			u.push(p)
+			u.fetch(p)
 		}
 	}
 	return nil
-}
-
-// push hands a partition's new records to its task.
-func (u *unit) push(p *partition) {
-	if p.pushed >= p.next || len(p.log) == 0 {
-		return
-	}
-	i, _ := slices.BinarySearchFunc(p.log, p.pushed, func(r topology.Raw, at int64) int { return int(r.Offset - at) })
-	u.task.Push(p.queue, p.log[i:])
-	p.pushed = p.next
 }
 
 func (d *Driver) stop() error {

@@ -29,7 +29,7 @@ func (d *Driver) Output[K, V any](topic string, k serde.Serde[K], v serde.Serde[
 // Len is the number of records left to read.
 func (o *Output[K, V]) Len() int {
 	if t := o.d.named[o.topic]; t != nil {
-		return len(t.produced) - t.read
+		return t.produced.n - t.read
 	}
 	return 0
 }
@@ -44,7 +44,7 @@ func (o *Output[K, V]) ReadRaw() (Raw, bool) {
 	}
 	t := o.d.named[o.topic]
 	t.read++
-	return t.produced[t.read-1], true
+	return t.produced.at(t.read - 1), true
 }
 
 // Read takes the next record; false if there is none.

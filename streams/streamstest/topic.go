@@ -1,6 +1,9 @@
 package streamstest
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 	"github.com/millrace-go/millrace/topology"
@@ -26,51 +29,48 @@ type topic struct {
 	keep       bool // a store is restored from it
 	compact    bool // only the last record of each key is needed for that
 
-	produced []Raw // by the tasks, in order
-	drained  int   // how many of them Produced has handed out
-	read     int   // how many of them Outputs have read
+	produced produced
+	drained  int // how many of them Produced has handed out
+	read     int // how many of them Outputs have read
 }
 
 // partition is one partition's log, and the task that reads it.
 type partition struct {
-	log   []topology.Raw // from offset base on, but for what was compacted
-	next  int64          // the next record's offset
-	size  int            // len(log) after the last compaction
-	unit  *unit          // nil: no task reads it
-	queue *runtime.Queue
+	log  []topology.Raw // in order of offsets; of a compacted topic the last record of each key, in order of the keys' first ones
+	last map[string]int // of a compacted topic: where a key is in log
+	next int64          // the next record's offset
+
+	unit   *unit // nil: no task reads it
+	queue  *runtime.Queue
+	pushed int64 // the offset behind the last record that the task got
 	// committed is where the task goes on after a crash.
 	committed runtime.Committed
-	// pushed is the offset behind the last record that the task got.
-	pushed int64
 }
 
-// append adds r to a partition of the topic and gives it its offset.
-func (t *topic) append(p *partition, r topology.Raw) topology.Raw {
+// append adds r to a partition of the topic.
+func (t *topic) append(p *partition, r topology.Raw) {
 	r.Offset = p.next
 	p.next++
-	if p.unit != nil || t.keep {
+	switch {
+	case t.compact:
+		if i, ok := p.last[string(r.Key)]; ok {
+			p.log[i] = r
+			return
+		}
+		if p.last == nil {
+			p.last = map[string]int{}
+		}
+		p.last[string(r.Key)] = len(p.log)
+		p.log = append(p.log, r)
+	case t.keep || p.unit != nil:
 		p.log = append(p.log, r)
 	}
-	if t.compact && len(p.log) > 2*p.size+1024 {
-		p.compact()
-	}
-	return r
 }
 
-// compact keeps the last record of each key, and no tombstones: a store is always restored from the beginning.
-func (p *partition) compact() {
-	last := make(map[string]int64, len(p.log)/2)
-	for i := range p.log {
-		last[string(p.log[i].Key)] = p.log[i].Offset
-	}
-	kept := p.log[:0]
-	for _, r := range p.log {
-		if r.Value != nil && last[string(r.Key)] == r.Offset {
-			kept = append(kept, r)
-		}
-	}
-	clear(p.log[len(kept):])
-	p.log, p.size = kept, len(kept)
+// from is the log from an offset on. The topic is not compacted.
+func (p *partition) from(offset int64) []topology.Raw {
+	i, _ := slices.BinarySearchFunc(p.log, offset, func(r topology.Raw, at int64) int { return cmp.Compare(r.Offset, at) })
+	return p.log[i:]
 }
 
 // trim forgets what no crash brings back.
@@ -78,11 +78,29 @@ func (t *topic) trim(p *partition) {
 	if t.keep || len(p.log) == 0 || p.log[0].Offset >= p.committed.Offset {
 		return
 	}
-	n := int(p.committed.Offset - p.log[0].Offset)
-	left := copy(p.log, p.log[n:])
+	left := copy(p.log, p.from(p.committed.Offset))
 	clear(p.log[left:])
 	p.log = p.log[:left]
 }
+
+// produced are records in pieces, so that many of them are not copied again and again.
+type produced struct {
+	pieces [][]Raw
+	n      int
+}
+
+const piece = 256
+
+func (p *produced) add(r Raw) {
+	if p.n%piece == 0 {
+		p.pieces = append(p.pieces, make([]Raw, 0, piece))
+	}
+	last := &p.pieces[len(p.pieces)-1]
+	*last = append(*last, r)
+	p.n++
+}
+
+func (p *produced) at(i int) Raw { return p.pieces[i/piece][i%piece] }
 
 // arena holds the bytes of records in large pieces.
 type arena struct{ free []byte }

@@ -151,21 +151,37 @@ func (d *Driver) add(r Raw, p int32) error {
 	return d.deliver(t, p, topology.Raw{Topic: t.name, Partition: p, Key: r.Key, Value: r.Value, Time: r.Time, Headers: r.Headers})
 }
 
-// deliver appends a record to a partition and hands it to who reads it.
+// deliver appends a record to a partition; global stores get it at once, tasks when they have room.
 func (d *Driver) deliver(t *topic, at int32, r topology.Raw) error {
 	p := t.partitions[at]
-	r = t.append(p, r)
-	d.one[0] = r
+	t.append(p, r)
 	if t.global {
+		d.one[0] = p.log[len(p.log)-1]
 		if err := d.global.Apply(d.one[:]); err != nil {
 			return d.fail(err)
 		}
 	}
 	if p.unit != nil {
-		p.unit.task.Push(p.queue, d.one[:])
-		p.pushed = p.next
+		p.unit.fetch(p)
 	}
 	return nil
+}
+
+// room is how many records a task's queue holds.
+const room = 2 * batch
+
+// fetch hands a partition's next records to its task while there is room.
+func (u *unit) fetch(p *partition) {
+	if n := room - p.queue.Len(); n > 0 && p.pushed < p.next {
+		rs := p.log[len(p.log)-1:] // the usual case: a new record
+		if rs[0].Offset != p.pushed {
+			rs = p.from(p.pushed)
+			rs = rs[:min(n, len(rs))]
+		}
+		u.task.Push(p.queue, rs)
+		p.pushed = rs[len(rs)-1].Offset + 1
+		p.queue.SetLag(p.next - p.pushed)
+	}
 }
 
 // work processes until no task is ready, so many records at a time.
@@ -179,6 +195,9 @@ func (d *Driver) work(size int) error {
 			more = true
 			if _, err := u.task.Process(size); err != nil {
 				return d.fail(err)
+			}
+			for _, p := range u.in {
+				u.fetch(p)
 			}
 			if _, err := u.task.PunctuateStream(); err != nil {
 				return d.fail(err)
@@ -265,7 +284,7 @@ func (d *Driver) settle() error {
 
 // record keeps what was sent for Produced and Output.
 func (d *Driver) record(s *sent) {
-	s.to.produced = append(s.to.produced, Raw{Topic: s.to.name, Key: s.raw.Key, Value: s.raw.Value, Time: s.raw.Time, NoTime: s.noTime, Headers: s.raw.Headers, Partition: s.at})
+	s.to.produced.add(Raw{Topic: s.to.name, Key: s.raw.Key, Value: s.raw.Value, Time: s.raw.Time, NoTime: s.noTime, Headers: s.raw.Headers, Partition: s.at})
 	d.order = append(d.order, s.to)
 }
 
