@@ -61,6 +61,7 @@ type DB struct {
 
 	unflushed flushCounter
 	sweeper   sweeper
+	closed    atomic.Bool
 }
 
 // OpenDB opens or makes the database in a directory, which belongs to it. It must be closed.
@@ -130,6 +131,13 @@ func OpenDB(dir string, o DBOptions) (*DB, error) {
 
 // do runs f, which calls Pebble, in a goroutine of its own: where Pebble gives up, that goroutine ends, and the caller gets the error.
 func (db *DB) do(f func() error) error {
+	if db.closed.Load() {
+		return errClosed
+	}
+	return db.run(f)
+}
+
+func (db *DB) run(f func() error) error {
 	if err := db.f.failed(); err != nil {
 		return err
 	}
@@ -231,13 +239,16 @@ func (db *DB) FlushSoon() {
 // Unflushed tells how many bytes a crash would take back, about, and since when; they are in the changelogs and would be restored from there.
 func (db *DB) Unflushed() (bytes int64, since time.Time) { return db.unflushed.get() }
 
-// Close ends the database. It does not flush: call Flush before, at a clean stop.
+// Close ends the database. It does not flush: call Flush before, at a clean stop. Stores must be closed. A second call does nothing.
 func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return nil
+	}
 	db.sweeper.stop()
 	if db.f.failed() != nil {
 		return nil // a failed Pebble may wait for ever for what has failed
 	}
-	return db.do(db.p.Close)
+	return db.run(db.p.Close)
 }
 
 // StorePartition names a partition of a store.

@@ -17,6 +17,8 @@ var (
 	ErrDBFailed = errors.New("the store database has failed")
 	// ErrNoSpace: the disk has less room than DBOptions.MinFree. Nothing was written. Make room and try again.
 	ErrNoSpace = errors.New("the disk of the state directory is full")
+
+	errClosed = errors.New("the store database is closed")
 )
 
 // DamagedError: rows of a store cannot be read. The store's partition is emptied when it is opened next, and rebuilt from its changelog.

@@ -108,7 +108,7 @@ func (p *place) segmentIDs(a area) (ids []int64, err error) {
 	if err := r.done(it); err != nil {
 		return nil, err
 	}
-	return ids, r.refresh()
+	return ids, r.close()
 }
 
 // expire removes the segments of an area before one, in the background.

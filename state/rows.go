@@ -15,6 +15,7 @@ type rows struct {
 	store  string
 
 	key  []byte
+	gone bool         // nobody will ask again
 	idle *rowIterator // what the range holds changes by an apply only, so that an iterator can be used again until then
 }
 
@@ -89,7 +90,7 @@ func (r *rows) done(i *rowIterator) error {
 	if err == nil {
 		err = i.it.Error()
 	}
-	if err != nil || r.idle != nil {
+	if err != nil || r.idle != nil || r.gone {
 		return r.closing(err, i.it.Close())
 	}
 	r.idle = i
@@ -114,6 +115,12 @@ func (r *rows) refresh() error {
 	i := r.idle
 	r.idle = nil
 	return r.closing(nil, i.it.Close())
+}
+
+// close ends the use of the range. An iterator in use is closed when it is done.
+func (r *rows) close() error {
+	r.gone = true
+	return r.refresh()
 }
 
 func (i *rowIterator) first(reverse bool) bool {

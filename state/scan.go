@@ -116,36 +116,54 @@ func (c *cursor) fill() {
 	}
 }
 
+// empty says that no key can be in the span.
+func (s span) empty() bool {
+	return s.low != nil && s.high != nil && bytes.Compare(s.low, s.high) >= 0
+}
+
 // scan calls f with what a range holds, in order, until it answers false. The bytes are valid during the call. held says that a record
 // cache holds the key.
 func (t *table) scan(s span, reverse bool, f func(key, value []byte, held bool) bool) error {
-	if s.low != nil && s.high != nil && bytes.Compare(s.low, s.high) >= 0 {
-		return nil // Pebble's iterators do not bear it
+	if s.empty() { // Pebble's iterators do not bear it
+		return nil
 	}
 	c := t.cursor(s, reverse)
 	defer c.close()
-	if t.rows == nil || t.rows.fresh {
-		for {
-			e := c.next()
-			if e == nil {
-				return nil
-			}
-			if value, there, _ := e.at(c.snap); there && !f(e.key(), value, e.flags&resident != 0) {
-				return nil
-			}
+	return c.each(f)
+}
+
+// each calls f with what the cursor has before it. See table.scan.
+func (c *cursor) each(f func(key, value []byte, held bool) bool) error {
+	if c.t.rows != nil && !c.t.rows.fresh {
+		return c.t.merge(c, f)
+	}
+	for {
+		e := c.next()
+		if e == nil {
+			return nil
+		}
+		if value, there, _ := e.at(c.snap); there && !f(e.key(), value, e.flags&resident != 0) {
+			return nil
 		}
 	}
-	return t.merge(c, f)
+}
+
+// closeAll closes cursors.
+func closeAll(cs []*cursor) {
+	for _, c := range cs {
+		c.close()
+	}
 }
 
 // merge scans the entries of c over the rows of the engine: an entry hides the row of its key.
 func (t *table) merge(c *cursor, f func(key, value []byte, held bool) bool) (err error) {
-	it, err := t.rows.iterator(c.s)
+	r := t.rows // the segment may expire meanwhile
+	it, err := r.iterator(c.s)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if e := t.rows.done(it); err == nil {
+		if e := r.done(it); err == nil {
 			err = e
 		}
 	}()

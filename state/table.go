@@ -291,7 +291,7 @@ func (t *table) forget() error {
 	if r == nil {
 		return nil
 	}
-	return r.refresh()
+	return r.close()
 }
 
 // close gives up what the table holds of the engine and takes it off the account.
@@ -300,7 +300,7 @@ func (t *table) close() error {
 	if t.rows == nil {
 		return nil
 	}
-	return t.rows.refresh()
+	return t.rows.close()
 }
 
 // sort builds the order.

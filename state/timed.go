@@ -210,10 +210,7 @@ func (s *timed) left(e *entry) {
 
 // admit advances the store's time to at and returns the segment for it, nil if at is too old.
 func (s *timed) admit(at Time) (*segment, error) {
-	if at > s.observed {
-		s.observed = at
-		s.newest = max(s.newest, at)
-	}
+	s.observed, s.newest = max(s.observed, at), max(s.newest, at)
 	if !s.accepts(at) {
 		return nil, nil
 	}
@@ -261,53 +258,53 @@ func (s *timed) between(from, to, oldest Time, f func(row, value []byte) bool) e
 
 // byTimeBetween calls f with the rows whose time is in [from, to] and not before oldest, by time.
 func (s *timed) byTimeBetween(from, to, oldest Time, f func(row, value []byte) bool) error {
-	in := span{low: appendTime(nil, max(from, 0))}
+	from = max(from, 0)
+	in := span{low: appendTime(nil, from)}
 	if to < maxTime {
 		in.high = appendTime(nil, to+1)
 	}
+	list := s.segs.between(from, to)
+	index, rows := make([]*cursor, 0, len(list)), make([]*cursor, 0, len(list))
+	defer func() { closeAll(index); closeAll(rows) }()
+	for _, g := range list {
+		if err := s.indexed(g); err != nil {
+			return err
+		}
+		index, rows = append(index, g.byTime.cursor(in, false)), append(rows, g.t.cursor(span{}, false))
+	}
 	var row []byte
-	for _, g := range s.segs.between(max(from, 0), to) {
+	for i, c := range index {
 		more := true
-		err := g.scanByTime(s, in, func(at, value []byte, held bool) bool {
+		var failed error
+		err := c.each(func(at, _ []byte, _ bool) bool {
 			row = s.row(row[:0], at)
-			if held || s.layout.time(row) >= oldest {
+			value, held, ok, err := list[i].t.getAt(row, rows[i].snap)
+			if err != nil {
+				failed = err
+				return false
+			}
+			if ok && (held || s.layout.time(row) >= oldest) {
 				more = f(row, value)
 			}
 			return more
 		})
-		if err != nil || !more {
+		if err = errors.Join(err, failed); err != nil || !more {
 			return err
 		}
 	}
 	return nil
 }
 
-// scanByTime calls f with the keys by time and the values of rows.
-func (g *segment) scanByTime(s *timed, in span, f func(at, value []byte, held bool) bool) (err error) {
-	if g.byTime == nil {
-		g.byTime = newTable(nil, g.t.total)
-		err := g.t.scan(span{}, false, func(row, _ []byte, _ bool) bool {
-			g.byTime.put(s.byTime(row), nil)
-			return true
-		})
-		if err != nil {
-			return err
-		}
+// indexed makes sure that a segment has its order by time.
+func (s *timed) indexed(g *segment) error {
+	if g.byTime != nil {
+		return nil
 	}
-	c := g.t.cursor(span{}, false) // for its snapshot
-	defer c.close()
-	var row []byte
-	var failed error
-	err = g.byTime.scan(in, false, func(at, _ []byte, _ bool) bool {
-		row = s.row(row[:0], at)
-		value, held, ok, err := g.t.getAt(row, c.snap)
-		if err != nil {
-			failed = err
-			return false
-		}
-		return !ok || f(at, value, held)
+	g.byTime = newTable(nil, g.t.total)
+	return g.t.scan(span{}, false, func(row, _ []byte, _ bool) bool {
+		g.byTime.put(s.byTime(row), nil)
+		return true
 	})
-	return errors.Join(err, failed)
 }
 
 // rowsOf calls f with a key's rows whose time is in [from, to], by time.
@@ -327,14 +324,22 @@ func (s *timed) rowsOf(key []byte, from, to Time, reverse bool, f func(row, valu
 
 // keyRange calls f with the rows of a span whose time is in [from, to] and not before oldest, by segment.
 func (s *timed) keyRange(in span, from, to, oldest Time, reverse bool, f func(row, value []byte) bool) error {
+	if in.empty() {
+		return nil
+	}
 	list := s.segs.between(max(from, 0), to)
-	for i := range list {
-		g := list[i]
+	cs := make([]*cursor, 0, 8)
+	for _, g := range list { // all at once: the iteration sees them as they are now
+		cs = append(cs, g.t.cursor(in, reverse))
+	}
+	defer func() { closeAll(cs) }()
+	for i := range cs {
+		c := cs[i]
 		if reverse {
-			g = list[len(list)-1-i]
+			c = cs[len(cs)-1-i]
 		}
 		more := true
-		err := g.t.scan(in, reverse, func(row, value []byte, held bool) bool {
+		err := c.each(func(row, value []byte, held bool) bool {
 			if at := s.layout.time(row); at >= from && at <= to && (held || at >= oldest) {
 				more = f(row, value)
 			}
@@ -390,7 +395,7 @@ func (s *timed) restore(rs []Restored) error {
 		if len(rs[i].Key) < int(s.layout) {
 			return storeError(s.name, errors.New("a changelog record's key is too short"))
 		}
-		if !s.exact {
+		if !s.exact && !(s.duplicates && rs[i].Value == nil) {
 			s.observed = max(s.observed, s.layout.time(rs[i].Key))
 		}
 	}
@@ -399,6 +404,9 @@ func (s *timed) restore(rs []Restored) error {
 		r := &rs[i]
 		if s.duplicates {
 			s.sequence = max(s.sequence, binary.BigEndian.Uint32(r.Key[len(r.Key)-4:]))
+			if r.Value == nil {
+				continue // it deleted nothing
+			}
 		}
 		g, err := s.admit(s.layout.time(r.Key))
 		switch {
