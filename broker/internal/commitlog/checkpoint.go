@@ -1,10 +1,12 @@
 package commitlog
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // flush syncs what is not synced and saves a snapshot if one is due.
@@ -47,8 +49,7 @@ func (p *Partition) saveSnapshot() error {
 	if a.size > 0 {
 		p.writeIndexFile(a.segmentMeta, a.index.index, a.size, a.maxTimestamp)
 	}
-	// The file need not be synced: an older one, or none, costs time and nothing else.
-	if err := writeFile(p.store.opts.FS, p.path(snapshotName(s.offset)), content); err != nil {
+	if err := p.writeSnapshot(s.offset, content); err != nil {
 		return wrap(KindStorage, err, "save producer snapshot of %s", p.id)
 	}
 
@@ -81,6 +82,22 @@ func (p *Partition) saveSnapshot() error {
 	return nil
 }
 
+// writeSnapshot saves a snapshot's content. It is synced: segments that it speaks for may be deleted next.
+func (p *Partition) writeSnapshot(offset int64, content []byte) error {
+	fs, path := p.store.opts.FS, p.path(snapshotName(offset))
+	if err := writeFile(fs, path, content); err != nil {
+		return err
+	}
+	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return syncDir(fs, p.dir)
+}
+
 // removeOldSnapshots keeps the newest ones. p.mu is held.
 func (p *Partition) removeOldSnapshots() {
 	kept := 0
@@ -110,8 +127,8 @@ func (p *Partition) removeSnapshots(remove func(offset int64) bool) error {
 	return nil
 }
 
-// snapshotPast sees to it that recovery begins at or after an offset, or at the start of the log. Compaction below the
-// offset may remove the marker of a transaction that an older snapshot knows as open.
+// snapshotPast sees to it that recovery begins at or after an offset, or at the start of the log: what is below it will be
+// deleted or compacted. An older snapshot could know a transaction as open whose marker compaction removes.
 func (p *Partition) snapshotPast(offset int64) error {
 	p.mu.Lock()
 	due := p.snapshotOffset < offset

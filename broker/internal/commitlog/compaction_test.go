@@ -28,7 +28,7 @@ func kv(pairs ...string) batchSpec {
 }
 
 // seal rolls the active segment, so that compaction sees what is in it.
-func seal(t testing.TB, p *Partition) {
+func seal(t tb, p *Partition) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,7 +38,7 @@ func seal(t testing.TB, p *Partition) {
 	}
 }
 
-func compact(t testing.TB, e *env) {
+func compact(t tb, e *env) {
 	t.Helper()
 	seal(t, e.part())
 	require.NoError(t, e.store.Compact(context.Background()))
@@ -138,7 +138,7 @@ func TestAbortedRecordsNeverWin(t *testing.T) {
 }
 
 // markers counts the markers in the log.
-func markers(t testing.TB, p *Partition) (n int) {
+func markers(t tb, p *Partition) (n int) {
 	t.Helper()
 	for _, b := range batches(t, p) {
 		if b.Control() {
@@ -149,7 +149,7 @@ func markers(t testing.TB, p *Partition) (n int) {
 }
 
 // batches returns all batches of the log.
-func batches(t testing.TB, p *Partition) (all []recordbatch.Batch) {
+func batches(t tb, p *Partition) (all []recordbatch.Batch) {
 	t.Helper()
 	o := p.Offsets()
 	for next := o.LogStart; next < o.HighWatermark; {

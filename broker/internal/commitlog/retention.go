@@ -26,47 +26,84 @@ func (p *Partition) DeleteRecordsBefore(offset int64) (logStart int64, err error
 	if offset <= p.man.logStart {
 		return p.man.logStart, nil
 	}
-	n := 0
-	for n < len(p.man.segments)-1 && p.man.segments[n].next <= offset {
-		n++
+	m := p.man.clone()
+	m.logStart = offset
+	if err := p.commit(m, nil); err != nil {
+		return -1, err
 	}
-	return offset, p.dropSegments(n, offset)
+	p.removals++
+	p.publish()
+	return offset, nil
 }
 
-// expire rolls a segment that is too old and deletes those that retention allows to delete,
-// but nothing that a reader of committed records has not seen.
+// expire rolls a segment that is too old and removes those that retention allows to delete or that are below
+// the log start.
+//
+// What their batches say of producers and transactions must outlive them: a snapshot comes first. This is why
+// DeleteRecordsBefore only moves the log start.
 func (p *Partition) expire(now int64) error {
 	cfg := p.cfg.Load()
+	p.mu.Lock()
+	if p.err != nil {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.activeExpired(cfg, now) {
+		if err := p.roll(); err != nil {
+			p.mu.Unlock()
+			return err
+		}
+		p.publish()
+	}
+	end := p.expiredEnd(cfg, now)
+	p.mu.Unlock()
+	if end < 0 {
+		return nil
+	}
+	if err := p.snapshotPast(end); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return nil
 	}
-	if p.activeExpired(cfg, now) {
-		if err := p.roll(); err != nil {
-			return err
-		}
-		p.publish()
-	}
-	if !cfg.CleanupDelete {
-		return nil
-	}
-	n := p.expired(cfg, now)
-	if n == len(p.man.segments) {
-		// Even the active segment is past retention: it must be sealed to go.
+	if p.active.size > 0 && p.active.next <= end {
+		// Even the active segment goes: it must be sealed for that.
 		if err := p.roll(); err != nil {
 			return err
 		}
 	}
-	if n == 0 {
-		return nil
+	n := 0
+	for n < len(p.man.segments)-1 && p.man.segments[n].next <= end {
+		n++
 	}
-	p.log.Info("retention deletes segments", "segments", n, "before", p.man.segments[n].base)
-	return p.dropSegments(n, max(p.man.logStart, p.man.segments[n].base))
+	p.log.Info("segments deleted", "segments", n, "before", end)
+	return p.dropSegments(n, max(p.man.logStart, end))
 }
 
-// expired returns how many segments from the first one on are past retention, the active one included. p.mu is held.
+// expiredEnd returns the offset before which all segments can be deleted, -1 if there is nothing to delete. p.mu is held.
+func (p *Partition) expiredEnd(cfg *PartitionConfig, now int64) int64 {
+	end := int64(-1)
+	for _, m := range p.man.segments[:len(p.man.segments)-1] {
+		if m.next <= p.man.logStart {
+			end = m.next
+		}
+	}
+	if n := p.expired(cfg, now); n == len(p.man.segments) {
+		end = p.active.next
+	} else if n > 0 {
+		end = max(end, p.man.segments[n-1].next)
+	}
+	return end
+}
+
+// expired returns how many segments from the first one on are past retention, the active one included: none that
+// a reader of committed records has not seen. p.mu is held.
 func (p *Partition) expired(cfg *PartitionConfig, now int64) int {
+	if !cfg.CleanupDelete {
+		return 0
+	}
 	total := p.active.size
 	for _, m := range p.man.segments[:len(p.man.segments)-1] {
 		total += m.size

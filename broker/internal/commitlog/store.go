@@ -62,6 +62,9 @@ func Open(opts Options) (*Store, error) {
 	if err := s.opts.FS.MkdirAll(s.opts.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("log directory: %w", err)
 	}
+	if err := syncDir(s.opts.FS, s.opts.FS.PathDir(s.opts.Dir)); err != nil {
+		return nil, fmt.Errorf("log directory: %w", err)
+	}
 	manifests, err := s.loadManifests()
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package commitlog
 import (
 	"fmt"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,6 +12,13 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/commitlog/codec"
 	"github.com/millrace-go/millrace/broker/internal/commitlog/recordbatch"
 )
+
+// tb is what the helpers need of a test: *testing.T, *testing.B and *rapid.T have it.
+type tb interface {
+	require.TestingT
+	Helper()
+	Cleanup(func())
+}
 
 // clock is a clock that tests move.
 type clock struct {
@@ -38,7 +44,7 @@ func (c *clock) advance(d time.Duration) {
 
 // env is a store, its file system and what it takes to open it again.
 type env struct {
-	t     testing.TB
+	t     tb
 	fs    vfs.FS // of the log
 	dbFS  vfs.FS // of Pebble
 	clock *clock
@@ -50,7 +56,7 @@ type env struct {
 
 var testTopic = TopicID{1, 2, 3}
 
-func newEnv(t testing.TB, change ...func(*env)) *env {
+func newEnv(t tb, change ...func(*env)) *env {
 	mem := vfs.NewMem()
 	e := &env{t: t, fs: mem, dbFS: mem, clock: newClock(), cfg: DefaultPartitionConfig()}
 	e.opts.RecoveryWorkers = 2
@@ -185,14 +191,14 @@ func (s batchSpec) inTxn() batchSpec {
 	return s
 }
 
-func mustAppend(t testing.TB, p *Partition, s batchSpec) AppendResult {
+func mustAppend(t tb, p *Partition, s batchSpec) AppendResult {
 	t.Helper()
 	r, err := p.Append(s.build(), AppendOptions{})
 	require.NoError(t, err)
 	return r
 }
 
-func requireKind(t testing.TB, want Kind, err error) {
+func requireKind(t tb, want Kind, err error) {
 	t.Helper()
 	require.Error(t, err)
 	require.Equal(t, want, KindOf(err), "%v", err)
@@ -206,7 +212,7 @@ type row struct {
 }
 
 // readAll reads from an offset to the end with reads of maxBytes, checking what every reader relies on.
-func readAll(t testing.TB, p *Partition, offset int64, iso Isolation, maxBytes int) []row {
+func readAll(t tb, p *Partition, offset int64, iso Isolation, maxBytes int) []row {
 	t.Helper()
 	var rows []row
 	next := offset
@@ -223,7 +229,7 @@ func readAll(t testing.TB, p *Partition, offset int64, iso Isolation, maxBytes i
 }
 
 // decodeRows appends the records of a read that a client would hand out and returns the next offset.
-func decodeRows(t testing.TB, rows []row, r ReadResult, from int64, iso Isolation) ([]row, int64) {
+func decodeRows(t tb, rows []row, r ReadResult, from int64, iso Isolation) ([]row, int64) {
 	t.Helper()
 	next := int64(-1)
 	rest := r.Records
