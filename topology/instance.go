@@ -99,7 +99,11 @@ func (t *Topology) Open(subs []SubtopologyID, id TaskID, env Env) (*Instance, er
 	}
 	in := &Instance{t: t, subs: subs, id: id, env: env, record: env.Stores.Record, heads: map[*node]func(topic string) (Head, error){}}
 	if env.Stores.Dropped == nil {
-		env.Stores.Dropped = func(store, reason string) { in.host.Dropped(store, reason) }
+		env.Stores.Dropped = func(store, reason string) {
+			if in.host != nil { // a restore may drop too
+				in.host.Dropped(store, reason)
+			}
+		}
 	}
 	if env.Stores.Topic == nil {
 		env.Stores.Topic = func(store string) string { return t.changelogOf(store, env.ApplicationID) }

@@ -13,6 +13,9 @@ import (
 // committed as well. Then they start anew: stores are restored from their changelogs, and what was not committed is processed again with the
 // next Pipe, AdvanceWallClock or Commit. Stores without a changelog are empty. It also brings back a driver that an error has stopped.
 func (d *Driver) Crash() error {
+	if d.err == errClosed {
+		return d.err
+	}
 	d.dropped = d.Dropped()
 	if !d.exactly && len(d.sent) > 0 { // sent, but the tasks did not come to see it
 		d.keepSent()

@@ -92,11 +92,11 @@ func New(t *topology.Topology, c streams.Config, o ...Option) (*Driver, error) {
 	return d, nil
 }
 
+var errClosed = errors.New("streamstest: the driver is closed")
+
 // Close stops the tasks. Processors that are io.Closers are closed.
 func (d *Driver) Close() error {
-	if d.err == nil {
-		d.err = errors.New("streamstest: the driver is closed")
-	}
+	d.err = errClosed
 	return d.stop()
 }
 

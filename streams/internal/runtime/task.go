@@ -50,12 +50,6 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 	}
 	env := topology.Env{ApplicationID: spec.Config.ApplicationID}
 	env.Stores = state.Env{DB: spec.DB, Cache: spec.Cache, Partition: spec.ID.Partition, Record: t.record}
-	env.Stores.Topic = func(store string) string {
-		if c, ok := changelogs[store]; ok {
-			return c.Topic
-		}
-		return topology.ChangelogTopic(spec.Config.ApplicationID, store) // to which serdes of a store without logging are bound
-	}
 	env.Stores.Dropped = t.drops.add
 	var failed error
 	env.Stores.Changelog = func(store string) state.Changelog {
