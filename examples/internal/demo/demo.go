@@ -63,7 +63,12 @@ func (d *Demo) Run(f func(ctx context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := f(ctx)
-	err = errors.Join(err, d.Close())
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = errStopped
+	}
+	if cerr := d.Close(); cerr != nil {
+		err = errors.Join(err, cerr)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", d.Name, err)
 		os.Exit(1)

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/millrace-go/millrace/streams"
 )
+
+// errStopped says that the program was asked to stop before its input was through.
+var errStopped = errors.New("stopped; started again with the same input it goes on where it was")
 
 // Input is a feed with the rest of its input.
 type Input struct {
@@ -92,11 +96,9 @@ func (d *Demo) Follow(ctx context.Context, app *streams.App, f *Input, size int6
 			return err
 		case err := <-ended:
 			if err == nil {
-				err = context.Canceled
+				err = errStopped
 			}
-			cancel(err)
-			<-fed
-			return err
+			return err // the feed may hang in a read of the input: the process ends, and nothing of it is committed
 		case <-tick.C:
 			show.processed(app.Processed())
 		}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace-go/millrace/examples/internal/demo/demotest"
+)
+
+var program string
+
+func TestMain(m *testing.M) { demotest.Build(m, &program) }
+
+// want is the table of a text, made without the program's help.
+func want(text string, top int) string {
+	counts := map[string]int{}
+	for _, line := range strings.Split(text, "\n") {
+		for _, w := range words(line) {
+			counts[w]++
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	var out strings.Builder
+	for i, k := range keys {
+		if top > 0 && i == top {
+			break
+		}
+		fmt.Fprintf(&out, "%d\t%s\n", counts[k], k)
+	}
+	return out.String()
+}
+
+func file(t *testing.T, text string) string {
+	name := filepath.Join(t.TempDir(), "input.txt")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+func TestAFileIsCountedAndTheReportSaysWhere(t *testing.T) {
+	t.Parallel()
+	text := "Zwölf Boxkämpfer, 12 boxers;\nZWÖLF\n\nno newline at the end"
+	out, errs, code := demotest.Run(t, "", program, "-dir", t.TempDir(), "-top", "0", file(t, text))
+	require.Zero(t, code, errs)
+	require.Equal(t, want(text, 0), out)
+	for _, line := range []string{"millrace", "application   wordcount", "broker        embedded", "state", "created: lines counts wordcount-word-counts-repartition wordcount-word-counts-changelog", "exactly_once_v2", "RUNNING"} {
+		require.Contains(t, errs, line)
+	}
+}
+
+func TestStandardInputIsCounted(t *testing.T) {
+	t.Parallel()
+	out, errs, code := demotest.Run(t, "b a b\n", program, "-dir", t.TempDir())
+	require.Zero(t, code, errs)
+	require.Equal(t, "2\tb\n1\ta\n", out)
+}
+
+func TestTheSameInputIsNotCountedTwiceAndAnotherOneStartsAfresh(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, errs, code := demotest.Run(t, "one two\ntwo\n", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "2\ttwo\n1\tone\n", out)
+
+	out, errs, code = demotest.Run(t, "one two\ntwo\n", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "2\ttwo\n1\tone\n", out)
+	require.Contains(t, errs, "going on behind line 2")
+
+	// What has grown goes on.
+	out, errs, code = demotest.Run(t, "one two\ntwo\nthree two\n", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "3\ttwo\n1\tone\n1\tthree\n", out)
+	require.NotContains(t, errs, "restored", "a clean stop causes no restore")
+
+	out, errs, code = demotest.Run(t, "four\n", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "1\tfour\n", out)
+	require.Contains(t, errs, "starting afresh")
+}
+
+// The broker dies with the process each time.
+func TestKilledTwentyTimesItCountsEachLineOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute of kills")
+	}
+	var b strings.Builder
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 1_000_000 {
+		fmt.Fprintf(&b, "w%d x%d\n", r.IntN(5000), r.IntN(50))
+	}
+	text := b.String()
+	name, dir := file(t, text), t.TempDir()
+	kills := 0
+	for kills < 20 {
+		c := demotest.Start(t, "", program, "-dir", dir, "-top", "0", name)
+		if c.WaitFor("RUNNING") && c.After(time.Duration(20+r.IntN(280))*time.Millisecond) {
+			c.Kill()
+			kills++
+			continue
+		}
+		require.Zero(t, c.Code(), c.Errors())
+		require.Equal(t, want(text, 0), c.Output(), "after %d kills", kills)
+		break
+	}
+	t.Logf("%d kills", kills)
+	require.Equal(t, 20, kills, "the input was counted before 20 kills")
+	out, errs, code := demotest.Run(t, "", program, "-dir", dir, "-top", "0", name)
+	require.Zero(t, code, errs)
+	require.Equal(t, want(text, 0), out)
+}
+
+func TestBadArgumentsEndInOneLineThatNamesTheFix(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	closed := l.Addr().String()
+	require.NoError(t, l.Close())
+	blocked := file(t, "not a folder")
+	for _, c := range []struct {
+		name, line string
+		code       int
+		args       []string
+	}{
+		{"an unknown flag", "flag provided but not defined: -tpo", 2, []string{"-tpo", "3"}},
+		{"a missing file", "no such file", 1, []string{"-dir", t.TempDir(), "missing.txt"}},
+		{"a folder as input", "is a folder: name a file", 1, []string{"-dir", t.TempDir(), t.TempDir()}},
+		{"two files", "one file at most", 1, []string{"-dir", t.TempDir(), "a", "b"}},
+		{"an unreachable broker", "no broker answers at " + closed, 1, []string{"-dir", t.TempDir(), "-brokers", closed, blocked}},
+		{"a directory that is none", blocked, 1, []string{"-dir", blocked, blocked}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			out, errs, code := demotest.Run(t, "x\n", program, c.args...)
+			require.Equal(t, c.code, code, errs)
+			require.Empty(t, out)
+			require.Contains(t, errs, c.line)
+		})
+	}
+}
+
+func TestASecondProcessIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer w.Close()
+	first := demotest.StartFrom(t, r, program, "-dir", dir)
+	require.True(t, first.WaitFor("RUNNING"))
+	_, errs, code := demotest.Run(t, "x\n", program, "-dir", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, dir)
+	require.Contains(t, errs, "in use")
+	first.Interrupt()
+	require.NotEqual(t, -1, first.Code(), "Ctrl-C ends it in good order")
+}
