@@ -25,6 +25,7 @@ const (
 	droppedNullKey   = "null key"
 	droppedSkip      = "skip"
 	droppedStale     = "out of order"
+	droppedLate      = "late"
 )
 
 // answerOf tells an Answer from a failure.

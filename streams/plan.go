@@ -22,10 +22,14 @@ type planNode struct {
 	// source is set for a node that reads topics, repartition for a node that writes an internal topic and reads it again.
 	source      *sourcePlan
 	repartition *repartitionSpec
+	// copyRepartition is the same repartition by another spec, for one that can be merged with others.
+	copyRepartition func(*repartitionSpec) *planNode
 	// copartitioned says that the topics behind all parents must have equally many partitions.
 	copartitioned bool
 	// wantsNullKeys says that records without a key must not be lost on the way here: left and outer stream joins (KIP-962).
 	wantsNullKeys bool
+	// window is set for an aggregate over windows: Suppress finds there when they close.
+	window *windowing
 	// joined is the repartition that unnamed joins of this node's stream share.
 	joined *planNode
 

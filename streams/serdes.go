@@ -13,6 +13,14 @@ import (
 type slot[T any] struct {
 	s    serde.Serde[T]
 	from *slot[T] // the parent's, for a node that does not make a new value; or nil
+	// made makes the serde of another slot's, as that of a windowed key; or nil.
+	made *madeSerde[T]
+}
+
+// madeSerde is a serde that is made of another slot's.
+type madeSerde[T any] struct {
+	resolve func(b *Builder, node, side string) serde.Serde[T] // nil: the other slot has none, and Build fails
+	of      any                                                // equal ones make the same serde
 }
 
 func slotOf[T any](s serde.Serde[T]) *slot[T] { return &slot[T]{s: s} }
@@ -23,8 +31,21 @@ func (sl *slot[T]) carried() *slot[T] { return &slot[T]{from: sl} }
 // known is the serde that was set nearest, nil if none was.
 func (sl *slot[T]) known() serde.Serde[T] {
 	for ; sl != nil; sl = sl.from {
-		if sl.s != nil {
+		if sl.s != nil || sl.made != nil {
 			return sl.s
+		}
+	}
+	return nil
+}
+
+// maker is what makes the slot's serde, nil if that was set.
+func (sl *slot[T]) maker() *madeSerde[T] {
+	for ; sl != nil; sl = sl.from {
+		if sl.s != nil {
+			return nil
+		}
+		if sl.made != nil {
+			return sl.made
 		}
 	}
 	return nil
@@ -45,6 +66,9 @@ func (sl *slot[T]) resolve(b *Builder, node, side string) serde.Serde[T] {
 	if s := sl.known(); s != nil {
 		return s
 	}
+	if m := sl.maker(); m != nil {
+		return m.resolve(b, node, side)
+	}
 	if s, ok := b.registry[reflect.TypeFor[T]()]; ok {
 		return s.(serde.Serde[T])
 	}
@@ -62,7 +86,7 @@ func (sl *slot[T]) resolve(b *Builder, node, side string) serde.Serde[T] {
 
 // commonSlot is the slot of a merge: the common serde, or none if the sides differ.
 func commonSlot[T any](a, b *slot[T]) *slot[T] {
-	if sameSerde(a.known(), b.known()) {
+	if sameSerde(a.known(), b.known()) && sameMaker(a.maker(), b.maker()) {
 		return a.carried()
 	}
 	return &slot[T]{}
@@ -72,8 +96,19 @@ func sameSerde[T any](a, b serde.Serde[T]) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
 	}
-	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
-	return va.Comparable() && vb.Comparable() && any(a) == any(b)
+	return equal(a, b)
+}
+
+func sameMaker[T any](a, b *madeSerde[T]) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return equal(a.of, b.of)
+}
+
+// equal is a == b, or false for what cannot be compared.
+func equal(a, b any) bool {
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // bind binds a serde to its side of an internal topic (undecorated); a node does so once, when its task starts.
