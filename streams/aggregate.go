@@ -49,7 +49,6 @@ func aggregate[K, V, A any](g GroupedStream[K, V], c *nodeConfig, prefix string,
 // checkAggregate checks the options of an aggregate that is kept as a table.
 func (b *Builder) checkAggregate(name, store string, c *nodeConfig) {
 	b.check(name, c)
-	b.noRetention(name, c)
 	if c.store.name == "" {
 		b.nameGenerated("store", store, "As")
 	}

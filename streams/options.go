@@ -138,7 +138,7 @@ func Versioned(history time.Duration) storeOpt {
 	}}
 }
 
-// Retention is how long a window store keeps its windows, by stream time. At least window size and grace.
+// Retention is how long a window store keeps its windows, by stream time: at least window size and grace. It means nothing to other stores.
 func Retention(d time.Duration) storeOpt {
 	return storeOpt{func(c *nodeConfig) {
 		c.millis("Retention", d)

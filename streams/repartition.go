@@ -96,9 +96,10 @@ func (s Stream[K, V]) forJoin(given string) Stream[K, V] {
 	return out
 }
 
-// repartitionNode is the plan node of a stream's repartition. It reads its spec when it is written: the optimizer may have changed it.
+// repartitionNode is the plan node of a stream's repartition. It reads its spec when it is written: see relaxNullKeys.
 func repartitionNode[K, V any](spec *repartitionSpec, key *slot[K], value *slot[V], p topology.Partitioner[K, V]) *planNode {
 	n := &planNode{name: spec.sourceName, repartition: spec}
+	n.copyRepartition = func(spec *repartitionSpec) *planNode { return repartitionNode(spec, key, value, p) }
 	n.write = func(w *writer, in []any) any {
 		k, v := key.resolve(w.b, spec.sinkName, "key"), value.resolve(w.b, spec.sinkName, "value")
 		if k == nil || v == nil {

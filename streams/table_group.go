@@ -94,7 +94,6 @@ func startGroup[K, V, K2, V2 any](parent *tableNode[K, V], open func(*topology.C
 		}
 		return func(r Record[K, change[V]]) error {
 			if parent.versioned && r.Value.Stale {
-				ctx.Drop(droppedStale)
 				return nil
 			}
 			kn, vn, hasNew, done, err := make(r.Key, r.Value.New, r.Value.HasNew)

@@ -91,7 +91,6 @@ func joinTables[K, V, VO, R any](t Table[K, V], other Table[K, VO], kind joinKin
 	}
 	name := b.nodeName(c.name, "KTABLE-MERGE-")
 	b.check(name, &c)
-	b.noRetention(name, &c)
 	b.require(given, name)
 	if b.foreign(other.b, name) {
 		return Table[K, R]{b: b, t: &tableNode[K, R]{plan: t.t.plan}, key: t.key, value: &slot[R]{}}

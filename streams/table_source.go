@@ -52,7 +52,6 @@ func (s Stream[K, V]) ToTable(o ...StoreOption) Table[K, V] {
 func newTable[K, V any](b *Builder, name, verb, store string, c *nodeConfig, parent *planNode, key *slot[K], value *slot[V], topic string) Table[K, V] {
 	st := newTableStore(c, store, key, value)
 	st.topic, st.made = topic, c.store.name != ""
-	b.noRetention(name, c)
 	t := &tableNode[K, V]{versioned: st.versioned}
 	make := func() {
 		if !st.made && c.store.name == "" {
@@ -135,7 +134,6 @@ func (b *Builder) GlobalTable[K, V any](topic string, k serde.Serde[K], v serde.
 	source := b.suffixedName(c.name, "-source", "KSTREAM-SOURCE-")
 	name := b.nodeName(c.name, "KTABLE-SOURCE-")
 	b.check(name, &c)
-	b.noRetention(name, &c)
 	switch {
 	case topic == "":
 		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
@@ -217,11 +215,4 @@ func (b *Builder) planGlobal[K, V any](source, name, topic string, key *slot[K],
 		}
 		return nil
 	}})
-}
-
-// noRetention refuses options that only window stores have.
-func (b *Builder) noRetention(node string, c *nodeConfig) {
-	if c.store.hasRetention {
-		b.fail(fmt.Errorf("node %s: Retention is for windows: use TTL for the rows of a table", node))
-	}
 }

@@ -133,7 +133,6 @@ func mapRows[K, V, V2 any](t Table[K, V], c *nodeConfig, prefix string, m rowMap
 	}
 	name := b.nodeName(c.name, prefix)
 	b.check(name, c)
-	b.noRetention(name, c)
 	b.require(m.given, name)
 	key := t.key.carried()
 	var st *tableStore[K, V2]
