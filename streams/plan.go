@@ -28,6 +28,8 @@ type planNode struct {
 	copartitioned bool
 	// wantsNullKeys says that records without a key must not be lost on the way here: left and outer stream joins (KIP-962).
 	wantsNullKeys bool
+	// window is set for an aggregate over windows: Suppress finds there when they close.
+	window *windowing
 	// joined is the repartition that unnamed joins of this node's stream share.
 	joined *planNode
 
