@@ -49,17 +49,30 @@ func (p *Partition) saveSnapshot() error {
 	if a.size > 0 {
 		p.writeIndexFile(a.segmentMeta, a.index.index, a.size, a.maxTimestamp)
 	}
+	// The rows come before the file: with the snapshot, recovery no longer finds these transactions in the log.
+	if err := p.saveAborted(pending, s.offset); err != nil {
+		return err
+	}
 	if err := p.writeSnapshot(s.offset, content); err != nil {
 		return wrap(KindStorage, err, "save producer snapshot of %s", p.id)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.snapshotOffset = s.offset
+	p.unsaved -= unsaved
+	p.removeOldSnapshots()
+	return nil
+}
 
+// saveAborted writes rows for the first of the pending aborted transactions and moves the recovery point.
+func (p *Partition) saveAborted(pending []abortedTxn, recoveryPoint int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return p.err
 	}
 	m := p.man.clone()
-	m.recoveryPoint = max(m.recoveryPoint, s.offset)
+	m.recoveryPoint = max(m.recoveryPoint, recoveryPoint)
 	err := p.commit(m, func(b *pebble.Batch) error {
 		for _, t := range pending {
 			if err := b.Set(p.abortedKey(t.LastOffset), t.encode(), nil); err != nil {
@@ -73,12 +86,9 @@ func (p *Partition) saveSnapshot() error {
 	}
 	if n := len(pending); n > 0 {
 		p.abortedMax = pending[n-1].LastOffset
-		p.abortedPending = slices.Clone(p.abortedPending[n:])
+		p.abortedPending = slices.DeleteFunc(slices.Clone(p.abortedPending), func(t abortedTxn) bool { return t.LastOffset <= p.abortedMax })
+		p.publish()
 	}
-	p.snapshotOffset = s.offset
-	p.unsaved -= unsaved
-	p.publish()
-	p.removeOldSnapshots()
 	return nil
 }
 

@@ -186,22 +186,32 @@ func (s *Store) DeleteTopic(topic TopicID) error {
 	if s.closed {
 		return errStoreClosed
 	}
+	var deleted []*Partition
+	for id, p := range s.partitions {
+		if id.Topic == topic {
+			deleted = append(deleted, p)
+			// Nobody may commit a manifest between the deletion of the rows and the end of the partition.
+			// This is the only place where two of these locks are held.
+			p.mu.Lock()
+		}
+	}
 	prefix := append(slices.Clone(s.opts.KeyPrefix), topic[:]...)
-	if err := s.opts.DB.DeleteRange(prefix, prefixEnd(prefix), pebble.Sync); err != nil {
+	err := s.opts.DB.DeleteRange(prefix, prefixEnd(prefix), pebble.Sync)
+	for _, p := range deleted {
+		if err == nil {
+			delete(s.partitions, p.id)
+			p.shut(errorf(KindNotFound, "partition %s has been deleted", p.id))
+		}
+		p.mu.Unlock()
+	}
+	if err != nil {
 		return wrap(KindStorage, err, "delete topic %x", topic)
 	}
 	var errs []error
-	for id, p := range s.partitions {
-		if id.Topic != topic {
-			continue
-		}
-		delete(s.partitions, id)
-		p.mu.Lock()
-		p.shut(errorf(KindNotFound, "partition %s has been deleted", id))
-		p.mu.Unlock()
+	for _, p := range deleted {
 		// What cannot be removed now is removed when the store opens.
 		if err := s.opts.FS.RemoveAll(p.dir); err != nil && !oserror.IsNotExist(err) {
-			errs = append(errs, fmt.Errorf("delete partition %s: %w", id, err))
+			errs = append(errs, fmt.Errorf("delete partition %s: %w", p.id, err))
 		}
 	}
 	return errors.Join(errs...)
