@@ -69,7 +69,7 @@ func (s *keyed) put(key, value []byte) error {
 		return err
 	}
 	s.lru.use(e)
-	return s.lru.shrink(s, true)
+	return s.lru.shrink(s)
 }
 
 func (s *keyed) delete(key []byte) error {
@@ -150,11 +150,8 @@ func (s *keyed) restore(rs []Restored) error {
 			s.remove(r.Key)
 		default:
 			e := s.t.put(r.Key, s.log.row(r, &s.buf))
-			if s.lru != nil {
+			if s.lru != nil { // what was evicted comes as a tombstone
 				s.lru.use(e)
-				if err := s.lru.shrink(s, false); err != nil {
-					return err
-				}
 			}
 		}
 	}
@@ -239,15 +236,12 @@ func (l *lru) unlink(e *entry) {
 }
 
 // shrink deletes the entries that were used least recently, as a user would.
-func (l *lru) shrink(s *keyed, log bool) error {
+func (l *lru) shrink(s *keyed) error {
 	for l.count > l.max {
 		e := l.uses.oldest
 		l.unlink(e)
 		s.buf = append(s.buf[:0], e.key()...)
 		s.t.delete(s.buf)
-		if !log {
-			continue
-		}
 		if err := s.log.log(s.buf, nil, true); err != nil {
 			return err
 		}

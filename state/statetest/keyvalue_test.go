@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/state/statetest"
+	"github.com/millrace-go/millrace/window"
 )
 
 // each runs a property on every setup.
@@ -42,6 +43,8 @@ func common(r *statetest.Rig, flushed, lost func()) map[string]func(*rapid.T) {
 		"crash":    func(*rapid.T) { r.Flush(); flushed(); r.Crash(); lost() },
 	}
 }
+
+type windowed = window.Windowed[string]
 
 func nothing() {}
 
