@@ -1,5 +1,5 @@
 // Command workload runs one benchmark workload on Millrace until it has processed the expected number of records, closes, and prints one line of JSON. Its
-// arguments are key=value, those of its Java twin: workload, in, app, state, guarantee, commit (ms), cache, threads, expected, records, mode, launch (Unix ms).
+// arguments are key=value, those of its Java twin: workload, in, app, state, guarantee, commit (ms), cache, threads, expected, records, mode, launch (Unix ms), and cpuprofile, a file.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -126,6 +127,12 @@ func main() {
 	go func() { ended <- app.Run(ctx) }()
 	if err := app.Wait(ctx, streams.Running); err != nil {
 		must(<-ended)
+	}
+	if file, ok := args["cpuprofile"]; ok {
+		f, err := os.Create(file)
+		must(err)
+		must(pprof.StartCPUProfile(f))
+		defer pprof.StopCPUProfile()
 	}
 	running, cpu0 := time.Now(), cpu()
 	for seen.Load() < expected {

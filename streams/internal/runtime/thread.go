@@ -68,6 +68,7 @@ type Thread struct {
 	restore restorer
 
 	lastCommit time.Time
+	lastApply  time.Time
 	running    bool // what Listener.Running was told last
 	assigned   bool // the group has answered at least once
 	processed  atomic.Int64
@@ -130,7 +131,7 @@ func (t *Thread) Run(ctx context.Context) (err error) {
 		}
 		if err == nil {
 			t.turn.Store(time.Now().UnixNano())
-			err = t.commit(work, time.Now())
+			err = t.commit(work, time.Now(), everything)
 		}
 		ended <- t.close(work, err)
 	}()
@@ -272,7 +273,7 @@ func (t *Thread) step(stop, ctx context.Context) error {
 		return err
 	}
 	if t.due(now) {
-		return t.commit(ctx, now)
+		return t.commit(ctx, now, whatIsWorthIt)
 	}
 	return nil
 }
@@ -314,7 +315,7 @@ func (t *Thread) handle(ctx context.Context, e Event) error {
 		}
 		return nil
 	case Revoked:
-		if err := t.commit(ctx, time.Now()); err != nil {
+		if err := t.commit(ctx, time.Now(), everything); err != nil {
 			return err
 		}
 		return t.drop(e.Partitions)
@@ -338,7 +339,7 @@ func (t *Thread) assign(ctx context.Context, ps []TopicPartition) error {
 	for id, tps := range byTask {
 		known := map[TopicPartition]Committed{}
 		if old := t.tasks[id]; old != nil { // a topic was added to a pattern: the task starts anew with one input more
-			if err := t.commit(ctx, time.Now()); err != nil {
+			if err := t.commit(ctx, time.Now(), everything); err != nil {
 				return err
 			}
 			for tp, q := range old.queues {
@@ -535,12 +536,12 @@ func (t *Thread) due(now time.Time) bool {
 //  1. flush the caches: downstream, into the changelogs;
 //  2. flush the producer: every record is acknowledged, the changelogs' offsets are known;
 //  3. exactly-once: the offsets of the queues' heads go into the transaction, and it ends; an interval that produced nothing commits them plainly;
-//  4. apply what the stores hold to the database, in one batch with the changelogs' offsets;
+//  4. apply what the stores hold to the database, in one batch with the changelogs' offsets: now and then, see [applying];
 //  5. at-least-once: commit the offsets.
 //
 // A crash before 3 leaves no trace under exactly-once; one between 3 and 4 leaves a store behind its changelog, whose tail is replayed. Any error ends
 // the thread, and nothing of the interval is left in memory.
-func (t *Thread) commit(ctx context.Context, now time.Time) error {
+func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 	t.lastCommit = now
 	var live []*member
 	needed := t.Producer.Produced()
@@ -551,6 +552,9 @@ func (t *Thread) commit(ctx context.Context, now time.Time) error {
 		}
 	}
 	if !needed {
+		if a == everything {
+			return t.apply(live, now)
+		}
 		return nil
 	}
 	// Caches flush downstream, and downstream may be another task's input only through a topic: the order of the tasks does not matter.
@@ -575,8 +579,11 @@ func (t *Thread) commit(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	if err := t.apply(live, now); err != nil {
-		return err
+	t.note(live, now)
+	if a == everything || t.worthApplying(live, now) {
+		if err := t.apply(live, now); err != nil {
+			return err
+		}
 	}
 	if !t.Producer.Transactional() {
 		if err := t.Producer.Commit(ctx, offsets, t.Consumer); err != nil {
@@ -594,12 +601,34 @@ func (t *Thread) commit(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// apply is step 4 of commit.
-func (t *Thread) apply(live []*member, now time.Time) error {
-	var b *state.Batch
-	if t.DB != nil {
-		b = t.DB.NewBatch()
+// applying says how much of step 4 a commit does. The database has no log of its own, so that a batch is as volatile as the stores' memory until the
+// database flushes: writing every commit's batch would buy nothing and cost a rewrite of every hot key ten times a second. What is committed stays in the
+// stores' memory until there is enough of it, or until a while has passed, or the task goes. Only a commit may apply: between two, the stores hold
+// values that are not committed.
+type applying uint8
+
+const (
+	whatIsWorthIt applying = iota
+	everything
+)
+
+// applyInterval bounds how far a store's database is behind its commits.
+const applyInterval = 10 * time.Second
+
+func (t *Thread) worthApplying(live []*member, now time.Time) bool {
+	if now.Sub(t.lastApply) >= applyInterval {
+		return true
 	}
+	for _, m := range live {
+		if m.Stores().Pending() > t.Config.PendingBytes/2 {
+			return true
+		}
+	}
+	return false
+}
+
+// note takes down how far the changelogs go.
+func (t *Thread) note(live []*member, now time.Time) {
 	for _, m := range live {
 		for _, c := range m.logs {
 			pos := m.positions[c.Store]
@@ -613,6 +642,17 @@ func (t *Thread) apply(live []*member, now time.Time) error {
 			}
 			m.positions[c.Store] = pos
 		}
+	}
+}
+
+// apply is step 4 of commit.
+func (t *Thread) apply(live []*member, now time.Time) error {
+	t.lastApply = now
+	var b *state.Batch
+	if t.DB != nil {
+		b = t.DB.NewBatch()
+	}
+	for _, m := range live {
 		if err := m.Apply(b, maps.Clone(m.positions)); err != nil {
 			return &LocalError{fmt.Errorf("task %s: apply: %w", m.id, err)}
 		}
