@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -103,6 +104,9 @@ func (b *Broker) listen(l net.Listener) {
 	b.advertise = b.addr
 	if b.cfg.Advertised != "" {
 		b.advertise = b.cfg.Advertised
+	} else if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
+		// Every address of this machine: clients need one that they can connect to.
+		b.advertise = net.JoinHostPort(hostname(), strconv.Itoa(a.Port))
 	}
 	host, port, _ := splitHostPort(b.advertise) // checked with the config, or made by the net package
 	s := b.cfg.Security
@@ -112,6 +116,15 @@ func (b *Broker) listen(l net.Listener) {
 			b.cfg.Logger.Error("the listener failed", "address", b.addr, "err", err)
 		}
 	})
+}
+
+// hostname is what other machines know this one by, as far as it knows.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
 }
 
 // Addr returns the address of the TCP listener, "host:port", empty if there is none.
@@ -167,6 +180,7 @@ func nodeConfig(c Config) api.Config {
 			MinSessionTimeout: c.Groups.MinSessionTimeout, MaxSessionTimeout: c.Groups.MaxSessionTimeout,
 			InitialRebalanceDelay: c.Groups.InitialRebalanceDelay, MaxGroups: c.Groups.MaxGroups, MaxMembers: c.Groups.MaxMembers,
 			OffsetRetention: c.Groups.OffsetRetention, Log: c.Logger,
+			ConsumerSessionTimeout: c.Groups.ConsumerSessionTimeout, ConsumerHeartbeatInterval: c.Groups.ConsumerHeartbeatInterval,
 		},
 		Security:      c.Security.node(),
 		MaintainEvery: c.MaintainEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,

@@ -113,6 +113,9 @@ type Groups struct {
 	MaxGroups             int           // 1,000
 	MaxMembers            int           // of one group, 1,000
 	OffsetRetention       time.Duration // of a group without members, 7 days; negative keeps offsets for ever
+
+	ConsumerSessionTimeout    time.Duration // of members of the consumer protocol (KIP-848), 45 s
+	ConsumerHeartbeatInterval time.Duration // of the same, 5 s
 }
 
 // inProcessHost is the host name that clients of the in-process dialer see. The dialer takes any address.
