@@ -1,6 +1,11 @@
 package topology
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/millrace-go/millrace/state"
+)
 
 // NodeError is an error of user code or of a serde at a node. It is what the processing handler is asked about.
 type NodeError struct {
@@ -45,4 +50,11 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// isFatal says that no handler may skip err: the runtime's errors, and those of a database that cannot go on.
+func isFatal(err error) bool {
+	var fatal *FatalError
+	var damaged *state.DamagedError
+	return errors.As(err, &fatal) || errors.As(err, &damaged) || errors.Is(err, state.ErrDBFailed) || errors.Is(err, state.ErrNoSpace)
 }

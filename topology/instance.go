@@ -201,8 +201,7 @@ func (in *Instance) storeFor(n *node, name string) (any, error) {
 // fail makes err the error of the innermost failing node and asks the handler, once.
 func (in *Instance) fail(n *node, err error) error {
 	var reported *NodeError
-	var fatal *FatalError
-	if errors.As(err, &reported) || errors.As(err, &fatal) {
+	if errors.As(err, &reported) || isFatal(err) {
 		return err
 	}
 	r := in.record

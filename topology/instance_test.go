@@ -3,6 +3,7 @@ package topology_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"testing"
@@ -151,10 +152,12 @@ func TestErrorIsReportedOnceAtTheInnermostNode(t *testing.T) {
 	})
 	t.Run("an error of the runtime is nobody's to skip", func(t *testing.T) {
 		t.Parallel()
-		h := &host{skip: true, sendErr: topology.Fatal(io.ErrClosedPipe)}
-		in := start(t, build(), h)
-		require.ErrorIs(t, in.pipe("in", "k=v"), io.ErrClosedPipe)
-		require.Empty(t, h.failed)
+		for _, err := range []error{topology.Fatal(io.ErrClosedPipe), fmt.Errorf("get: %w", state.ErrDBFailed), state.ErrNoSpace, &state.DamagedError{Store: "st", Err: io.EOF}} {
+			h := &host{skip: true, sendErr: err}
+			in := start(t, build(), h)
+			require.ErrorIs(t, in.pipe("in", "k=v"), err)
+			require.Empty(t, h.failed)
+		}
 	})
 }
 

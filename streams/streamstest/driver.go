@@ -115,6 +115,11 @@ func (d *Driver) makeTopics() error {
 			}
 		}
 	}
+	for name, n := range d.options.of { // those that match a pattern exist from the beginning if they are named
+		if _, ok := external[name]; !ok && d.patternOf(name) != nil {
+			external[name] = n
+		}
+	}
 	if d.options.partitions > 0 {
 		var err error
 		if d.counts, err = d.t.CountPartitions(external); err != nil {
@@ -338,12 +343,8 @@ func (d *Driver) input(name string) (*topic, error) {
 	if t != nil && (t.global || t.partitions[0].unit != nil) {
 		return t, nil
 	}
-	for _, s := range d.subs {
-		for _, src := range s.Sources {
-			if src.Pattern != nil && src.Pattern.MatchString(name) {
-				return d.match(name, s)
-			}
-		}
+	if s := d.patternOf(name); s != nil {
+		return d.match(name, s)
 	}
 	return nil, d.unknown(name)
 }
@@ -353,18 +354,26 @@ func (d *Driver) output(name string) (*topic, error) {
 	if t := d.named[name]; t != nil {
 		return t, nil
 	}
-	for _, s := range d.subs {
-		for _, src := range s.Sources {
-			if src.Pattern != nil && src.Pattern.MatchString(name) {
-				return d.match(name, s)
-			}
-		}
+	if s := d.patternOf(name); s != nil {
+		return d.match(name, s)
 	}
 	return d.topic(name, d.externalCount(name)), nil
 }
 
+// patternOf is the sub-topology that has a source whose pattern matches a topic, nil if none has.
+func (d *Driver) patternOf(topic string) *topology.Subtopology {
+	for i, s := range d.subs {
+		for _, src := range s.Sources {
+			if src.Pattern != nil && src.Pattern.MatchString(topic) {
+				return &d.subs[i]
+			}
+		}
+	}
+	return nil
+}
+
 // match gives the tasks of s a new topic that matches a pattern.
-func (d *Driver) match(name string, s topology.Subtopology) (*topic, error) {
+func (d *Driver) match(name string, s *topology.Subtopology) (*topic, error) {
 	t := d.topic(name, d.externalCount(name))
 	for _, u := range d.units {
 		if u.spec.Subtopologies != nil && !slices.Contains(u.spec.Subtopologies, s.ID) || int(u.spec.ID.Partition) >= len(t.partitions) {
@@ -381,7 +390,7 @@ func (d *Driver) match(name string, s topology.Subtopology) (*topic, error) {
 	}
 	for i, p := range t.partitions {
 		if p.unit == nil {
-			return nil, fmt.Errorf("streamstest: topic %q matches a pattern and has %d partitions, but no task %d_%d runs: tasks follow from the topics that are known at New; give it fewer with Partitions",
+			return nil, fmt.Errorf("streamstest: topic %q matches a pattern and has %d partitions, but no task %d_%d runs: tasks follow from the topics that are known at New: name it there with Partitions",
 				name, len(t.partitions), s.ID, i)
 		}
 	}

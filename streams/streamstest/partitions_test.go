@@ -2,6 +2,7 @@ package streamstest_test
 
 import (
 	"fmt"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,4 +96,23 @@ func TestTopicsThatAreJoinedMustBeCoPartitioned(t *testing.T) {
 	top.Copartition("orders", "users")
 	_, err := streamstest.New(top, streams.Config{}, streamstest.Partitions(6), streamstest.Partitions(4, "users"))
 	require.ErrorContains(t, err, `topics "orders" (6 partitions) and "users" (4) are joined but not co-partitioned`)
+}
+
+func TestTopicsOfAPatternMakeTasksIfTheyAreNamed(t *testing.T) {
+	t.Parallel()
+	top := func() *topology.Topology {
+		top := topology.New()
+		top.AddSource(topology.SourceSpec[string, string]{Name: "p", Pattern: regexp.MustCompile("^x-"), Key: serde.String, Value: serde.String}).
+			Sink("snk", "out", serde.String, serde.String)
+		return top
+	}
+	d := driver(t, top(), streams.Config{}, streamstest.Partitions(3, "x-1"))
+	require.NoError(t, d.PipeTo(2, streamstest.Raw{Topic: "x-1", Value: []byte("v")}))
+	require.NoError(t, d.PipeTo(0, streamstest.Raw{Topic: "x-2", Value: []byte("w")}))
+	require.NoError(t, d.Crash())
+	require.NoError(t, d.PipeTo(0, streamstest.Raw{Topic: "x-2", Value: []byte("again")}))
+	require.Equal(t, []string{"out null=v@0", "out null=w@0", "out null=again@0"}, text(d.Produced()))
+
+	d = driver(t, top(), streams.Config{}, streamstest.Partitions(3))
+	require.ErrorContains(t, d.Pipe(streamstest.Raw{Topic: "x-1"}), "name it there with Partitions")
 }

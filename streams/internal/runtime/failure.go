@@ -94,7 +94,7 @@ func (t *Task) deadLetter(f *Failure) error {
 		return topology.Header{Key: "__streams.errors." + key, Value: []byte(value)}
 	}
 	h := append(f.Headers[:len(f.Headers):len(f.Headers)],
-		text("exception", fmt.Sprintf("%T", cause)), text("message", f.Err.Error()), text("stacktrace", stack(f.Err)),
+		text("exception", fmt.Sprintf("%T: %v", cause, cause)), text("message", f.Err.Error()), text("stacktrace", stack(f.Err)),
 		text("topic", f.Record.Topic), text("partition", strconv.Itoa(int(f.Record.Partition))), text("offset", strconv.FormatInt(f.Record.Offset, 10)))
 	o := topology.Outgoing{To: &topology.Destination{Topic: topic, Node: f.Node}, Partition: -1, Key: f.Key, Value: f.Value, Hash: f.Key,
 		Time: max(f.Time, 0), Headers: h, NoKey: f.Key == nil, Tombstone: f.Value == nil}

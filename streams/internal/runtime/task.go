@@ -62,7 +62,7 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 			failed = errors.Join(failed, fmt.Errorf("changelog of store %s: %w", store, err))
 			return nil
 		}
-		return log
+		return fatalLog{log}
 	}
 	var err error
 	if t.in, err = spec.Topology.Open(spec.Subtopologies, spec.ID, env); err != nil {
@@ -231,7 +231,7 @@ func (t *Task) run(limit int) (n int, more bool, err error) {
 			return n, false, err
 		}
 		if t.requested || t.Full() {
-			return n, false, nil
+			return n, false, t.checkPending()
 		}
 	}
 	return n, true, nil
@@ -296,7 +296,9 @@ func (t *Task) process(q *Queue) error {
 	q.partitionTime = max(q.partitionTime, q.headTime)
 	t.streamTime = max(t.streamTime, q.headTime)
 	t.raw = raw
-	t.current.queue.Store(q)
+	if t.current.queue.Load() != q { // a load costs less than a store
+		t.current.queue.Store(q)
+	}
 	t.current.offset.Store(raw.Offset)
 	*t.record = state.RecordContext{Topic: q.Topic, Partition: q.Partition, Offset: raw.Offset, Time: q.headTime, Headers: raw.Headers}
 	return q.head.Process()
@@ -305,6 +307,17 @@ func (t *Task) process(q *Queue) error {
 // Full says that the stores hold more than Config.PendingBytes: it is time to apply them.
 func (t *Task) Full() bool {
 	return t.spec.Config.PendingBytes > 0 && t.in.Stores().Pending() > t.spec.Config.PendingBytes
+}
+
+// checkPending fails when one record has written more than memory is meant for.
+func (t *Task) checkPending() error {
+	bound := t.spec.Config.PendingBytes
+	if bound <= 0 || t.in.Stores().Pending() <= 4*bound {
+		return nil
+	}
+	m, _ := t.Current()
+	return topology.Fatal(fmt.Errorf("task %s, record %s/%d@%d: its stores %v hold %d bytes that are not applied, more than four times the bound of %d: raise Config.StateMemory, or write less for one record",
+		t.spec.ID, m.Topic, m.Partition, m.Offset, t.in.Stores().Names(), t.in.Stores().Pending(), bound))
 }
 
 // CommitRequested says that a node has asked for a commit since the last one.
@@ -349,6 +362,11 @@ func (t *Task) Current() (topology.RecordMetadata, bool) {
 	}
 	return topology.RecordMetadata{Topic: q.Topic, Partition: q.Partition, Offset: t.current.offset.Load()}, true
 }
+
+// fatalLog is a changelog whose errors no handler is asked about.
+type fatalLog struct{ to state.Changelog }
+
+func (l fatalLog) Log(r state.LogRecord) error { return topology.Fatal(l.to.Log(r)) }
 
 // Close closes nodes and stores. What is not applied is lost.
 func (t *Task) Close() error { return t.in.Close() }

@@ -22,9 +22,10 @@ type (
 
 // sink is a collector that keeps what it gets as text.
 type sink struct {
-	sent []string
-	dead []topology.Outgoing // to the topic "dlq"
-	err  error
+	sent   []string
+	dead   []topology.Outgoing // to the topic "dlq"
+	err    error
+	logErr error
 }
 
 func (c *sink) Send(o *topology.Outgoing) error {
@@ -49,7 +50,7 @@ type changelog struct {
 
 func (l changelog) Log(r state.LogRecord) error {
 	l.c.sent = append(l.c.sent, fmt.Sprintf("%s %s=%s@%d", l.to, r.Key, r.Value, int64(r.Time)))
-	return nil
+	return l.c.logErr
 }
 
 // fixture is a started task and what it writes.

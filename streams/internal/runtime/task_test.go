@@ -440,6 +440,21 @@ func TestWatchdogSeesTheCurrentRecord(t *testing.T) {
 	require.Equal(t, 3, f.process(3))
 }
 
+func TestNoHandlerIsAskedAboutAChangelogThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	ref := topology.NamedStore[state.KeyValueStore[string, string]]("st")
+	top := processed(func(c *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+		st := c.Store(ref)
+		return processor(func(_ context.Context, r record) error { return st.Put(r.Key, r.Value) }), nil
+	}, ref)
+	top.AddStore(state.KeyValue("st", serde.String, serde.String))
+	f := fixed(t, top, runtime.Config{OnProcessingError: always(runtime.Skip)}, nil, "in")
+	f.c.logErr = errors.New("fenced")
+	f.push("in", 1)
+	_, err := f.Process(1)
+	require.ErrorIs(t, err, f.c.logErr)
+}
+
 func TestATopicThatMatchesAPatternGetsItsQueueLater(t *testing.T) {
 	t.Parallel()
 	f := fixed(t, merged("a"), runtime.Config{}, nil, "a")
