@@ -73,10 +73,16 @@ func fixed(t testing.TB, top *topology.Topology, config runtime.Config, committe
 // opened is fixed before Start.
 func opened(t testing.TB, top *topology.Topology, config runtime.Config, topics ...string) *fixture {
 	t.Helper()
+	return openedIn(t, nil, top, config, topics...)
+}
+
+// openedIn is opened with a database.
+func openedIn(t testing.TB, db *state.DB, top *topology.Topology, config runtime.Config, topics ...string) *fixture {
+	t.Helper()
 	require.NoError(t, top.Err())
 	config.ApplicationID = "app"
 	f := &fixture{t: t, c: &sink{}, next: map[string]int64{}}
-	spec := runtime.TaskSpec{ID: topology.TaskID{Subtopology: 0, Partition: 0}, Topology: top, Config: &config, Collector: f.c,
+	spec := runtime.TaskSpec{ID: topology.TaskID{Subtopology: 0, Partition: 0}, Topology: top, Config: &config, Collector: f.c, DB: db,
 		Now: func() runtime.Time { return f.now }, Logger: slog.New(slog.DiscardHandler)}
 	for _, topic := range topics {
 		spec.Inputs = append(spec.Inputs, runtime.TopicPartition{Topic: topic})

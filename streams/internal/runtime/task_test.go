@@ -440,15 +440,78 @@ func TestWatchdogSeesTheCurrentRecord(t *testing.T) {
 	require.Equal(t, 3, f.process(3))
 }
 
-func TestNoHandlerIsAskedAboutAChangelogThatCannotBeWritten(t *testing.T) {
-	t.Parallel()
+// putting puts every record into the store "st".
+func putting() *topology.Topology {
 	ref := topology.NamedStore[state.KeyValueStore[string, string]]("st")
 	top := processed(func(c *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
 		st := c.Store(ref)
 		return processor(func(_ context.Context, r record) error { return st.Put(r.Key, r.Value) }), nil
 	}, ref)
 	top.AddStore(state.KeyValue("st", serde.String, serde.String))
-	f := fixed(t, top, runtime.Config{OnProcessingError: always(runtime.Skip)}, nil, "in")
+	return top
+}
+
+func TestCommitStepsLeaveTheStoreWhereItsChangelogGoesOn(t *testing.T) {
+	t.Parallel()
+	db, err := state.OpenDB(t.TempDir(), state.DBOptions{MinFree: -1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	f := openedIn(t, db, putting(), runtime.Config{}, "in")
+	require.NoError(t, f.Start(context.Background(), nil))
+	f.pushValue("in", "a", "1", 1)
+	f.process(1)
+	require.NoError(t, f.Flush())
+	require.Equal(t, []string{"app-st-changelog/0 a=1@1"}, f.c.take())
+	require.Len(t, f.Offsets(), 1)
+	b := db.NewBatch()
+	require.NoError(t, f.Apply(b, map[string]state.Position{"st": {Next: 1}}))
+	require.NoError(t, b.Commit())
+	f.Committed()
+	f.pushValue("in", "b", "2", 2)
+	f.process(1) // not applied: lost
+	require.NoError(t, f.Close())
+
+	g := openedIn(t, db, putting(), runtime.Config{}, "in")
+	at, ok := g.Stores().Position("st")
+	require.True(t, ok)
+	require.Equal(t, int64(1), at.Next)
+	st := g.Stores().Get("st").(state.KeyValueStore[string, string])
+	v, ok, err := st.Get("a")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "1", v)
+	_, ok, err = st.Get("b")
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.NoError(t, g.Close())
+}
+
+func TestStoresThatHoldTooMuchEndTheBatch(t *testing.T) {
+	t.Parallel()
+	db, err := state.OpenDB(t.TempDir(), state.DBOptions{MinFree: -1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	f := openedIn(t, db, putting(), runtime.Config{PendingBytes: 10_000}, "in")
+	require.NoError(t, f.Start(context.Background(), nil))
+	for i := range 100 {
+		f.pushValue("in", fmt.Sprint(i), string(make([]byte, 1000)), 1)
+	}
+	n := f.process(100)
+	require.True(t, f.Full())
+	require.Less(t, n, 11)
+	require.Equal(t, 1, f.process(100), "one more record each time")
+	f.pushValue("in", "big", string(make([]byte, 50_000)), 1)
+	for err == nil {
+		_, err = f.Process(1)
+	}
+	require.ErrorContains(t, err, "its stores [st] hold")
+	require.ErrorContains(t, err, "raise Config.StateMemory")
+	require.NoError(t, f.Close())
+}
+
+func TestNoHandlerIsAskedAboutAChangelogThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	f := fixed(t, putting(), runtime.Config{OnProcessingError: always(runtime.Skip)}, nil, "in")
 	f.c.logErr = errors.New("fenced")
 	f.push("in", 1)
 	_, err := f.Process(1)
