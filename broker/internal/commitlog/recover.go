@@ -327,6 +327,10 @@ func (r *recovery) step(s *scanner, m *segmentMeta) (recordbatch.Batch, error) {
 	if base < r.next || base > r.next && !m.compacted || last < base {
 		return nil, fmt.Errorf("%w at position %d: offsets %d-%d after %d", errBadBatch, s.pos, base, last, r.next-1)
 	}
+	// The checksum covers neither the offset nor the epoch.
+	if epoch := epochAt(r.m.epochs, base); h.LeaderEpoch() != epoch {
+		return nil, fmt.Errorf("%w at position %d: leader epoch %d at offset %d instead of %d", errBadBatch, s.pos, h.LeaderEpoch(), base, epoch)
+	}
 	if err := s.verify(); err != nil {
 		return nil, err
 	}
