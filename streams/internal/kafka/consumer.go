@@ -50,7 +50,7 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 		kgo.Balancers(b),
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.FetchMaxBytes(16<<20),
+		kgo.FetchMaxBytes(8<<20),
 		kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.SessionTimeout(c.SessionTimeout),
 		kgo.RebalanceTimeout(c.Rebalance),

@@ -67,7 +67,7 @@ func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, erro
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(c.Linger),
 		kgo.ProducerBatchMaxBytes(1_000_000),
-		kgo.MaxBufferedRecords(100_000),
+		kgo.MaxBufferedRecords(50_000),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ConcurrentTransactionsBackoff(2*time.Millisecond),
 	)

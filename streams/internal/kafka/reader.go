@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -127,13 +126,13 @@ func (r *Reader) DeleteRetention(ctx context.Context, topic string) (int64, erro
 }
 
 // Fetch implements runtime.Reader.
-func (r *Reader) Fetch(ctx context.Context, from map[runtime.TopicPartition]int64, wait time.Duration) <-chan runtime.ReadBatch {
+func (r *Reader) Fetch(ctx context.Context, from map[runtime.TopicPartition]int64, l runtime.FetchLimits) <-chan runtime.ReadBatch {
 	out := make(chan runtime.ReadBatch, 1)
-	go func() { out <- r.fetch(ctx, from, wait) }()
+	go func() { out <- r.fetch(ctx, from, l) }()
 	return out
 }
 
-func (r *Reader) fetch(ctx context.Context, from map[runtime.TopicPartition]int64, wait time.Duration) (b runtime.ReadBatch) {
+func (r *Reader) fetch(ctx context.Context, from map[runtime.TopicPartition]int64, l runtime.FetchLimits) (b runtime.ReadBatch) {
 	reqs := map[int32]*kmsg.FetchRequest{}
 	names := map[[16]byte]string{}
 	r.mu.Lock()
@@ -142,11 +141,11 @@ func (r *Reader) fetch(ctx context.Context, from map[runtime.TopicPartition]int6
 		req := reqs[leader]
 		if req == nil {
 			req = kmsg.NewPtrFetchRequest()
-			req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel, req.SessionEpoch = int32(wait.Milliseconds()), 1, 16<<20, 1, -1
+			req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel, req.SessionEpoch = int32(l.Wait.Milliseconds()), 1, 16<<20, 1, -1
 			reqs[leader] = req
 		}
 		names[r.ids[tp.Topic]] = tp.Topic
-		addPartition(req, tp, r.ids[tp.Topic], offset)
+		addPartition(req, tp, r.ids[tp.Topic], offset, l.Partition)
 	}
 	r.mu.Unlock()
 	for leader, req := range reqs {
@@ -178,9 +177,9 @@ func (r *Reader) fetch(ctx context.Context, from map[runtime.TopicPartition]int6
 	return b
 }
 
-func addPartition(req *kmsg.FetchRequest, tp runtime.TopicPartition, id [16]byte, offset int64) {
+func addPartition(req *kmsg.FetchRequest, tp runtime.TopicPartition, id [16]byte, offset int64, limit int32) {
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = tp.Partition, offset, 4<<20
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = tp.Partition, offset, limit
 	for i := range req.Topics {
 		if req.Topics[i].Topic == tp.Topic {
 			req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)

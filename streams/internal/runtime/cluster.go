@@ -86,11 +86,17 @@ type Ends struct {
 // Reader reads changelogs directly. Fetches run beside the thread.
 type Reader interface {
 	Ends(ctx context.Context, ps []TopicPartition) (map[TopicPartition]Ends, error)
-	// Fetch reads committed records from the positions on, and waits at most that long for some; it answers on the channel, once.
-	Fetch(ctx context.Context, from map[TopicPartition]int64, wait time.Duration) <-chan ReadBatch
+	// Fetch reads committed records from the positions on; it answers on the channel, once.
+	Fetch(ctx context.Context, from map[TopicPartition]int64, l FetchLimits) <-chan ReadBatch
 	// DeleteRetention is the topic's delete.retention.ms if it is compacted, else -1.
 	DeleteRetention(ctx context.Context, topic string) (int64, error)
 	Close()
+}
+
+// FetchLimits bound one Fetch.
+type FetchLimits struct {
+	Wait      time.Duration // for a first record
+	Partition int32         // bytes of a partition; one batch comes in any case
 }
 
 // ReadBatch is the answer to one Fetch.

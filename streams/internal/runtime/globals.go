@@ -66,7 +66,7 @@ func (g *Globals) load(ctx context.Context, partitions map[string]int32, l *slog
 	}
 	began, records := time.Now(), 0
 	for left > 0 {
-		b := <-g.reader.Fetch(ctx, g.position, 20*time.Millisecond)
+		b := <-g.reader.Fetch(ctx, g.position, FetchLimits{Wait: 20 * time.Millisecond, Partition: 4 << 20})
 		if b.Err != nil {
 			return b.Err
 		}
@@ -91,7 +91,7 @@ func (g *Globals) load(ctx context.Context, partitions map[string]int32, l *slog
 func (g *Globals) follow(ctx context.Context, fail func(error)) {
 	defer close(g.done)
 	for ctx.Err() == nil {
-		b := <-g.reader.Fetch(ctx, g.position, 500*time.Millisecond)
+		b := <-g.reader.Fetch(ctx, g.position, FetchLimits{Wait: 500 * time.Millisecond, Partition: 1 << 20})
 		if b.Err != nil {
 			select {
 			case <-time.After(100 * time.Millisecond):

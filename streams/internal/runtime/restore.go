@@ -231,23 +231,29 @@ func (t *Thread) nextFetch(ctx context.Context) {
 	if r.cancel == nil {
 		ctx, r.cancel = context.WithCancel(ctx)
 	}
-	r.fetch = t.Reader.Fetch(ctx, from, 20*time.Millisecond)
+	r.fetch = t.Reader.Fetch(ctx, from, FetchLimits{Wait: 20 * time.Millisecond, Partition: 4 << 20})
 }
 
 // probe asks where a silent partition really stands.
-func (r *restorer) probe(t *Thread, m *member, tp TopicPartition, q *Queue) {
+func (r *restorer) probe(t *Thread, tp TopicPartition, q *Queue) {
 	if r.probes == nil {
 		r.probes = map[TopicPartition]<-chan ReadBatch{}
 	}
-	if _, ok := r.probes[tp]; ok || q.next < 0 {
+	if _, ok := r.probes[tp]; ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	time.AfterFunc(5*time.Second, cancel)
-	if _, err := t.Reader.Ends(ctx, []TopicPartition{tp}); err != nil {
-		return // a later probe asks again
-	}
-	r.probes[tp] = t.Reader.Fetch(ctx, map[TopicPartition]int64{tp: q.next}, 0)
+	answer := make(chan ReadBatch, 1)
+	r.probes[tp] = answer
+	from := q.next
+	go func() {
+		defer cancel()
+		if _, err := t.Reader.Ends(ctx, []TopicPartition{tp}); err != nil { // the reader has to know the leader
+			answer <- ReadBatch{Err: err}
+			return
+		}
+		answer <- <-t.Reader.Fetch(ctx, map[TopicPartition]int64{tp: from}, FetchLimits{Partition: 1})
+	}()
 }
 
 // probed moves a silent queue behind what holds no record.
@@ -256,7 +262,6 @@ func (t *Thread) probed(tp TopicPartition, b ReadBatch) {
 	if m == nil || !m.runs() || b.Err != nil {
 		return
 	}
-	delete(m.quiet, tp)
 	q := m.queues[tp]
 	for _, p := range b.Partitions {
 		if len(p.Records) == 0 && q.Len() == 0 && p.Next > q.next {

@@ -69,8 +69,9 @@ type Thread struct {
 
 	lastCommit time.Time
 	lastApply  time.Time
-	running    bool // what Listener.Running was told last
-	assigned   bool // the group has answered at least once
+	idleSince  time.Time // zero while there is something to do
+	running    bool      // what Listener.Running was told last
+	assigned   bool      // the group has answered at least once
 	processed  atomic.Int64
 	commits    atomic.Int64
 	requests   chan func() // answered between records
@@ -87,7 +88,6 @@ type member struct {
 	committed map[TopicPartition]Committed // of the inputs whose offsets are known
 	queues    map[TopicPartition]*Queue    // nil until it runs
 	high      map[TopicPartition]int64     // high watermarks as of the last fetch
-	quiet     map[TopicPartition]time.Time // since when an empty partition got nothing
 	paused    map[TopicPartition]bool      // for backpressure
 	logs      []*changelogState
 	positions map[string]state.Position // of stores with a changelog of their own
@@ -364,7 +364,7 @@ func (t *Thread) assign(ctx context.Context, ps []TopicPartition) error {
 		if err != nil {
 			return err
 		}
-		m := &member{Task: task, id: id, inputs: tps, committed: known, high: map[TopicPartition]int64{}, quiet: map[TopicPartition]time.Time{},
+		m := &member{Task: task, id: id, inputs: tps, committed: known, high: map[TopicPartition]int64{},
 			paused: map[TopicPartition]bool{}, positions: map[string]state.Position{}}
 		t.tasks[id] = m
 		for _, tp := range tps {
@@ -421,7 +421,9 @@ func (t *Thread) poll(ctx context.Context) error {
 		t.balance()
 		return nil
 	}
+	got := false
 	err := t.Consumer.Poll(ctx, wait, pollMax, func(tp TopicPartition, rs []topology.Raw, high int64) {
+		got = true
 		m := t.inputs[tp]
 		if m == nil || !m.runs() {
 			return
@@ -432,7 +434,13 @@ func (t *Thread) poll(ctx context.Context) error {
 		q.SetLag(max(high-q.next, 0))
 	})
 	t.balance()
-	t.probe(now)
+	if wait == 0 || got {
+		t.idleSince = time.Time{}
+	} else if t.idleSince.IsZero() {
+		t.idleSince = now
+	} else if now.Sub(t.idleSince) > idleWait {
+		t.probe()
+	}
 	return err
 }
 
@@ -453,22 +461,13 @@ func (t *Thread) balance() {
 	}
 }
 
-// probe looks at partitions that have been silent although their high watermark is ahead: transaction markers, aborted records. The consumer does not
+// probe looks at partitions whose high watermark is ahead although the idle thread gets nothing: transaction markers, aborted records. The consumer does not
 // show that it stepped over them; a direct fetch does.
-func (t *Thread) probe(now time.Time) {
+func (t *Thread) probe() {
 	for _, m := range t.tasks {
 		for tp, q := range m.queues {
-			if q.Len() > 0 || q.next >= m.high[tp] {
-				if len(m.quiet) > 0 {
-					delete(m.quiet, tp)
-				}
-				continue
-			}
-			since, ok := m.quiet[tp]
-			if !ok {
-				m.quiet[tp] = now
-			} else if now.Sub(since) > 2*idleWait {
-				t.restore.probe(t, m, tp, q)
+			if q.Len() == 0 && q.next >= 0 && q.next < m.high[tp] && !m.paused[tp] {
+				t.restore.probe(t, tp, q)
 			}
 		}
 	}
