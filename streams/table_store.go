@@ -2,6 +2,7 @@ package streams
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/topology"
@@ -79,8 +80,9 @@ func (s *storeConfig) options() (o []state.Option) {
 
 // view is a way to read a table's rows from another node.
 type view[K, V any] struct {
-	stores []string // that the reading node has to be connected to
-	open   func(ctx *topology.Context) (getter[K, V], error)
+	stores  []string      // that the reading node has to be connected to
+	history time.Duration // of a versioned table
+	open    func(ctx *topology.Context) (getter[K, V], error)
 }
 
 // getter reads a table's rows for one node of a task.
@@ -93,7 +95,7 @@ type getter[K, V any] struct {
 
 // view reads the store.
 func (s *tableStore[K, V]) view() view[K, V] {
-	return view[K, V]{stores: []string{s.name}, open: func(ctx *topology.Context) (getter[K, V], error) {
+	return view[K, V]{stores: []string{s.name}, history: s.history, open: func(ctx *topology.Context) (getter[K, V], error) {
 		rows, err := s.open(ctx)
 		if err != nil {
 			return getter[K, V]{}, err

@@ -216,7 +216,8 @@ func withChange[K, V, V2 any](r Record[K, change[V]], c change[V2]) Record[K, ch
 // viewThrough reads a table that has no store: the parent's row, through the function.
 func viewThrough[K, V, V2 any](parent view[K, V], open openRow[K, V, V2], using []string) view[K, V2] {
 	return view[K, V2]{
-		stores: append(append([]string(nil), parent.stores...), using...),
+		stores:  append(append([]string(nil), parent.stores...), using...),
+		history: parent.history,
 		open: func(ctx *topology.Context) (getter[K, V2], error) {
 			rows, err := parent.open(ctx)
 			if err != nil {
