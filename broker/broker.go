@@ -20,6 +20,9 @@ import (
 // ErrLocked is wrapped by the error of Start when another broker has the directory open.
 var ErrLocked = errors.New("the directory is in use by another broker")
 
+// ErrConfig is wrapped by the error of Start when the configuration cannot be.
+var ErrConfig = errors.New("broker config")
+
 // Broker is a running broker. Its methods may be called from any goroutine.
 type Broker struct {
 	cfg    Config

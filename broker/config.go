@@ -186,7 +186,7 @@ func (c Config) withDefaults() (Config, error) {
 	errs = append(errs, c.checkListen(), c.Security.check(), checkConfigs(c.Configs))
 	c.Configs = maps.Clone(c.Configs)
 	if err := errors.Join(errs...); err != nil {
-		return c, fmt.Errorf("broker config: %w", err)
+		return c, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return c, nil
 }

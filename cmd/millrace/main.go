@@ -1,0 +1,94 @@
+// Command millrace runs Millrace's broker as a program of its own, for applications in other processes and languages.
+//
+//	millrace broker --data ./data --listen 127.0.0.1:9092
+//
+// It ends with 0 after a clean stop, 1 when something failed, 2 when it was called in a wrong way.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace-go/millrace/broker"
+)
+
+// The exit codes.
+const (
+	exitOK    = 0
+	exitFail  = 1
+	exitUsage = 2
+)
+
+func main() {
+	stop := make(chan os.Signal, 2)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, stop))
+}
+
+// run is the program: it returns the exit code.
+func run(args []string, stdout, stderr io.Writer, stop <-chan os.Signal) int {
+	root := &cobra.Command{
+		Use:   "millrace",
+		Short: "Kafka Streams for Go: the embedded broker as a program",
+		Long: `Millrace is a stream processing framework for Go with a broker that speaks the
+Kafka protocol. This program runs the broker on its own. Start one with
+
+  millrace broker
+
+and point any Kafka client at 127.0.0.1:9092.`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetVersionTemplate("millrace {{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(brokerCommand(stop))
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return exitOK
+	}
+	if _, ok := errors.AsType[usageError](err); ok || errors.Is(err, broker.ErrConfig) {
+		_, _ = fmt.Fprintf(stderr, "millrace: %v\nSee '%s --help'.\n", err, cmd.CommandPath()) // nowhere left to report to
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(stderr, "millrace: %v\n", err)
+	return exitFail
+}
+
+// usageError is a mistake in how the program was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usageArgs makes an error about arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// version is the module's version, as the go command has built it in.
+func version() string {
+	v := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
