@@ -5,54 +5,58 @@ import "github.com/millrace-go/millrace/serde"
 // Cache is a stream thread's record cache: its share of Config.CacheBytes. It belongs to one thread.
 //
 // It holds back the updates of the stores that are cached: a flush passes on the last one of each key. What was flushed stays until room is
-// needed and is read before the store below. Entries are the tables' own, so that an update is written once, whatever its way: cache, changelog,
+// needed, and is read before the store below. Entries are the tables' own, so that an update is written once, whatever its way: cache, changelog,
 // engine.
 type Cache struct {
 	max   int64
 	bytes int64
 }
 
-// NewCache is a cache of that many bytes, by Kafka's count of an entry. 0 bytes are no cache.
+// NewCache is a cache of that many bytes, about as Kafka counts an entry's bytes. 0 bytes are no cache.
 func NewCache(bytes int64) *Cache { return &Cache{max: bytes} }
 
 // Bytes is what the cache holds.
 func (c *Cache) Bytes() int64 { return c.bytes }
 
-// cacheEntry is what a record cache keeps of an entry beside its value.
-type cacheEntry struct {
-	record RecordContext // of the last update
-	base   []byte        // the value before the first update since the last flush, if based says so
-	based  baseKind
-	bytes  int64 // what the cache's account holds for the entry
-
-	newer, older   *entry // neighbours in the order of last use
-	next, previous *entry // neighbours in the order of last update, while dirty
+// update is an update that was held back. The updates of a front form a log: a later one of the same key makes the earlier ones stale. (A list that
+// is linked through the entries keeps the order as well, but each write then touches two neighbours somewhere in memory: half of what a
+// cached count costs.)
+type update struct {
+	e      *entry
+	record RecordContext
+	base   []byte // the value that the store below holds, if the entry's flags say baseValue and old values are wanted
 }
-
-// baseKind says what the store below the cache held.
-type baseKind uint8
-
-const (
-	baseUnknown baseKind = iota // ask the engine
-	baseAbsent
-	baseValue
-)
 
 // front is the part of the record cache that stands before one store.
 type front struct {
 	c      *Cache
 	record *RecordContext
-	extra  int64 // bytes of Kafka's cache keys that ours do not have
+	extra  int64 // bytes that Kafka's cache keys have beside the row's
 	copies bool  // old values are wanted
+	bytes  int64 // of the cache
 
-	uses        useList
-	first, last *entry // dirty, by update
-	flushing    []*entry
-	written     bool // since evict looked last
+	held     updates
+	flushing updates // what a flush under way has taken over
+	written  bool    // since the last evict
 
-	// flushOne logs and forwards one entry; left is told that the cache has given one up.
-	flushOne func(e *entry) error
-	left     func(e *entry)
+	tables   func() []*table // of the store, those to make room in first
+	flushOne func(e *entry, base []byte) error
+	left     func(e *entry) // is told that the cache has given an entry up
+}
+
+// updates are numbered, so that an entry knows its last one.
+type updates struct {
+	log   []update
+	first uint32 // the number of log[0]
+	dirty int    // updates that are not stale
+}
+
+// find returns the last update of an entry, nil if it is not here.
+func (u *updates) find(e *entry) *update {
+	if i := e.update - u.first; i < uint32(len(u.log)) && u.log[i].e == e {
+		return &u.log[i]
+	}
+	return nil
 }
 
 // front returns a cache for a store, nil if it has none.
@@ -67,46 +71,67 @@ func (e *Env) front(o *options) *front {
 	return f
 }
 
-// write writes through the cache into t: the store below and its listeners hear of it at the next flush.
-func (f *front) write(t *table, key, value []byte, gone bool) *entry {
+// write writes through the cache into t: the store below and its listener hear of it at the next flush.
+func (f *front) write(t *table, key, value []byte, gone bool) {
 	e, known := t.touch(key)
-	x := e.cache
-	if x == nil {
-		x = &cacheEntry{}
-		e.cache = x
-	}
+	var base []byte
 	if e.flags&dirty == 0 {
+		f.held.dirty++
+		e.flags &^= baseAbsent | baseValue
 		switch {
-		case !known:
-			x.based = baseUnknown
+		case !known: // the engine is asked when it is needed
 		case e.flags&absent != 0:
-			x.based = baseAbsent
+			e.flags |= baseAbsent
 		default:
-			x.based = baseValue
+			e.flags |= baseValue
 			if f.copies {
-				x.base = append(x.base[:0], e.value()...)
+				base = clone(e.value())
 			}
 		}
+	} else if last := f.held.find(e); last != nil {
+		base = last.base
+	} else if last := f.flushing.find(e); last != nil {
+		base = last.base
+		f.held.dirty++
+	}
+	if e.flags&resident != 0 {
+		f.account(-f.size(e))
+	} else {
+		t.residents++
 	}
 	t.write(e, value, gone)
-	x.record = *f.record
-	f.account(e)
-	f.use(e)
-	if e.flags&(dirty|flushingNow) == dirty {
-		f.unlinkDirty(e)
+	e.flags |= dirty | resident
+	f.account(f.size(e))
+	if len(f.held.log) >= 2*f.held.dirty+1024 {
+		f.held.compact()
 	}
-	e.flags = e.flags&^flushingNow | dirty
-	f.linkDirty(e)
+	e.update = f.held.first + uint32(len(f.held.log))
+	f.held.log = append(f.held.log, update{e, *f.record, base})
+	f.account(headersSize(f.record.Headers))
 	f.written = true
-	return e
 }
 
-// account counts an entry as Kafka's cache does: key and value, the record's context, and 25 bytes of its own.
-func (f *front) account(e *entry) {
-	x := e.cache
-	n := f.extra + int64(len(e.data)) + 25 + 20 + int64(len(x.record.Topic)) + headersSize(x.record.Headers)
-	f.c.bytes += n - x.bytes
-	x.bytes = n
+// compact takes the stale updates out of the log.
+func (u *updates) compact() {
+	kept := u.log[:0]
+	for i := range u.log {
+		if e := u.log[i].e; e.update == u.first+uint32(i) {
+			kept = append(kept, u.log[i])
+		}
+	}
+	clear(u.log[len(kept):])
+	u.log = kept
+	for i := range kept {
+		kept[i].e.update = u.first + uint32(i)
+	}
+}
+
+// size is what an entry counts: key and value, and 45 bytes of Kafka's own, besides the topic's name and the headers of its record.
+func (f *front) size(e *entry) int64 { return f.extra + int64(len(e.data)) + 45 }
+
+func (f *front) account(n int64) {
+	f.bytes += n
+	f.c.bytes += n
 }
 
 func headersSize(h serde.Headers) (n int64) {
@@ -116,110 +141,63 @@ func headersSize(h serde.Headers) (n int64) {
 	return n
 }
 
-// use makes an entry the one used last.
-func (f *front) use(e *entry) {
-	f.uses.use(e, e.flags&resident != 0)
-	e.flags |= resident
-}
-
-func (f *front) linkDirty(e *entry) {
-	x := e.cache
-	x.previous, x.next = f.last, nil
-	if f.last != nil {
-		f.last.cache.next = e
-	} else {
-		f.first = e
-	}
-	f.last = e
-}
-
-func (f *front) unlinkDirty(e *entry) {
-	x := e.cache
-	if x.next != nil {
-		x.next.cache.previous = x.previous
-	} else {
-		f.last = x.previous
-	}
-	if x.previous != nil {
-		x.previous.cache.next = x.next
-	} else {
-		f.first = x.next
-	}
-	x.next, x.previous = nil, nil
-}
-
 // release takes an entry out of the cache. It is clean.
 func (f *front) release(e *entry) {
-	f.uses.remove(e)
-	f.c.bytes -= e.cache.bytes
+	f.account(-f.size(e))
 	e.flags &^= resident
-	e.cache = nil
 	f.left(e)
 }
 
 // flush passes on the dirty entries in the order of their last updates, before them one that is being evicted.
 //
-// A listener may write into the store again. An entry that is still to be flushed then becomes a dirty one like others: it waits for the next flush.
-func (f *front) flush(evicted *entry) error {
-	if evicted != nil {
-		f.unlinkDirty(evicted)
-		evicted.flags |= flushingNow
-		f.flushing = append(f.flushing, evicted)
-	}
-	for e := f.first; e != nil; {
-		next := e.cache.next
-		e.cache.next, e.cache.previous = nil, nil
-		e.flags |= flushingNow
-		f.flushing = append(f.flushing, e)
-		e = next
-	}
-	f.first, f.last = nil, nil
+// A listener may write into the store again. An entry that is still to be flushed then waits for the next flush.
+func (f *front) flush(evicted *entry) (err error) {
+	f.flushing, f.held = f.held, updates{log: f.flushing.log[:0], first: f.held.first + uint32(len(f.held.log))}
 	saved := *f.record
 	defer func() {
 		*f.record = saved
-		clear(f.flushing)
-		f.flushing = f.flushing[:0]
+		clear(f.flushing.log)
+		f.flushing.log = f.flushing.log[:0]
 	}()
-	for _, e := range f.flushing {
-		if e.flags&flushingNow == 0 {
-			continue
-		}
-		e.flags &^= dirty | flushingNow
-		*f.record = e.cache.record
-		if err := f.flushOne(e); err != nil {
+	if evicted != nil {
+		if err := f.pass(f.flushing.find(evicted)); err != nil {
 			return err
 		}
-		if e.flags&(absent|dirty) == absent {
-			f.release(e)
+	}
+	for i := range f.flushing.log {
+		u := &f.flushing.log[i]
+		f.account(-headersSize(u.record.Headers))
+		if u.e.update != f.flushing.first+uint32(i) || u.e.flags&dirty == 0 {
+			continue
+		}
+		if err := f.pass(u); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// evict gives up entries of the store as long as the cache is too full.
-func (f *front) evict() error {
-	for f.c.bytes > f.c.max && f.uses.oldest != nil {
-		e := f.uses.oldest
-		if e.flags&dirty != 0 {
-			if err := f.flush(e); err != nil {
-				return err
-			}
-		}
-		if e.flags&(resident|dirty) == resident && e == f.uses.oldest {
-			f.release(e)
-		}
+// pass passes one update on.
+func (f *front) pass(u *update) error {
+	e := u.e
+	e.flags &^= dirty
+	*f.record = u.record
+	if err := f.flushOne(e, u.base); err != nil {
+		return err
 	}
-	f.written = false
+	if e.flags&(absent|dirty) == absent {
+		f.release(e)
+	}
 	return nil
 }
 
 // below is what the store under the cache holds of a dirty entry's key; the value only if old values are wanted, and maybe in *buf.
-func (f *front) below(t *table, e *entry, buf *[]byte) (value []byte, there bool, err error) {
-	switch e.cache.based {
-	case baseAbsent:
+func (f *front) below(t *table, e *entry, base []byte, buf *[]byte) (value []byte, there bool, err error) {
+	switch {
+	case e.flags&baseAbsent != 0:
 		return nil, false, nil
-	case baseValue:
-		return e.cache.base, true, nil
+	case e.flags&baseValue != 0:
+		return base, true, nil
 	}
 	*buf, there, err = t.rows.get((*buf)[:0], e.key())
 	return *buf, there, err
@@ -227,27 +205,49 @@ func (f *front) below(t *table, e *entry, buf *[]byte) (value []byte, there bool
 
 // flushAll flushes all there is; f may be nil.
 func (f *front) flushAll() error {
-	if f == nil || f.first == nil {
+	if f == nil || f.held.dirty == 0 {
 		return nil
 	}
 	return f.flush(nil)
 }
 
-// evictIfWritten evicts if the store was written; f may be nil.
-func (f *front) evictIfWritten() error {
+// evict gives up entries of the store as long as the cache is too full, if the store was written since the last call; f may be nil.
+func (f *front) evict() error {
 	if f == nil || !f.written {
 		return nil
 	}
-	return f.evict()
+	for f.c.bytes > f.c.max {
+		e := f.victim()
+		if e == nil {
+			break
+		}
+		if e.flags&dirty != 0 {
+			if err := f.flush(e); err != nil {
+				return err
+			}
+		}
+		if e.flags&(resident|dirty) == resident {
+			f.release(e)
+		}
+	}
+	f.written = false
+	return nil
+}
+
+// victim is an entry that was not used for a while.
+func (f *front) victim() *entry {
+	for _, t := range f.tables() {
+		if e := t.victim(); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // close takes the store's entries off the account.
 func (f *front) close() {
-	if f == nil {
-		return
+	if f != nil {
+		f.account(-f.bytes)
+		f.held, f.flushing = updates{}, updates{}
 	}
-	for e := f.uses.oldest; e != nil; e = e.cache.newer {
-		f.c.bytes -= e.cache.bytes
-	}
-	f.uses, f.first, f.last = useList{}, nil, nil
 }

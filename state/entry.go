@@ -14,8 +14,9 @@ const (
 	dirty
 	// resident: in the record cache, dirty or clean. What a cache holds is found there even if the store below has expired it.
 	resident
-	// flushingNow: dirty, and on the list of a flush under way.
-	flushingNow
+	// baseAbsent, baseValue: what the store below held when a dirty entry became dirty; neither: the engine knows.
+	baseAbsent
+	baseValue
 	// recent: read or written since the last sweep.
 	recent
 	// listed: in the table's order, if it keeps one.
@@ -29,15 +30,16 @@ const (
 // entry is one key of a table with its value. Entries live in slabs, so that their addresses are stable and a table makes few objects; a value
 // is overwritten in place.
 type entry struct {
-	data  []byte // the key's bytes, then the value's
-	klen  uint32
-	hash  uint32
-	flags flags
-	id    uint32 // the entry's number in its table
-	seq   uint64 // table.seq at the last write
-	old   *version
-	cache *cacheEntry // nil until a record cache holds it
-	buf   [inline]byte
+	data   []byte // the key's bytes, then the value's
+	klen   uint32
+	hash   uint32
+	flags  flags
+	id     uint32 // the entry's number in its table
+	seq    uint64 // table.seq at the last write
+	old    *version
+	links  *links // in an LRU store
+	update uint32 // the number of the last update, while dirty
+	buf    [inline]byte
 }
 
 func (e *entry) key() []byte   { return e.data[:e.klen:e.klen] }

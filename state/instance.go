@@ -35,7 +35,7 @@ var errUnflushed = errors.New("state: apply before the caches were flushed")
 
 // applyTables puts what the tables have written into a batch.
 func applyTables(b *Batch, f *front, tables []*table) error {
-	if f != nil && f.first != nil {
+	if f != nil && f.held.dirty != 0 {
 		return errUnflushed
 	}
 	for _, t := range tables {

@@ -36,7 +36,7 @@ func (s *keyed) open(name string, o *options, e Env) error {
 		s.ttl = newTTL(s, o, p, e.total)
 	default:
 		if s.front = e.front(o); s.front != nil {
-			s.front.flushOne, s.front.left = s.flushOne, s.left
+			s.front.flushOne, s.front.left, s.front.tables = s.flushOne, s.left, s.tables
 		}
 	}
 	return nil
@@ -105,13 +105,13 @@ func (s *keyed) scan(in span, reverse bool, f func(key, value []byte) bool) erro
 func (s *keyed) len() (int64, error) { return max(s.t.live, 0), nil }
 
 // flushOne logs and forwards what the cache held back of an entry.
-func (s *keyed) flushOne(e *entry) error {
+func (s *keyed) flushOne(e *entry, base []byte) error {
 	gone := e.flags&absent != 0
 	var old []byte
 	var had bool
 	if s.forward != nil && (gone || s.front.copies) {
 		var err error
-		if old, had, err = s.front.below(s.t, e, &s.buf); err != nil {
+		if old, had, err = s.front.below(s.t, e, base, &s.buf); err != nil {
 			return err
 		}
 		if gone && !had { // made and deleted since the last flush: nobody needs to know
@@ -126,6 +126,7 @@ func (s *keyed) flushOne(e *entry) error {
 
 // left takes an entry that the cache has given up out of memory if there is nothing below that it would hide.
 func (s *keyed) left(e *entry) {
+	s.t.residents--
 	if s.t.rows == nil && e.flags&absent != 0 {
 		s.t.drop(e)
 	}
@@ -138,7 +139,7 @@ func (s *keyed) flush() error {
 	return s.front.flushAll()
 }
 
-func (s *keyed) evict() error { return s.front.evictIfWritten() }
+func (s *keyed) evict() error { return s.front.evict() }
 
 func (s *keyed) restore(rs []Restored) error {
 	for i := range rs {
@@ -215,23 +216,23 @@ type lru struct {
 }
 
 func (l *lru) use(e *entry) {
-	linked := e.cache != nil
+	linked := e.links != nil
 	if !linked {
-		e.cache = &cacheEntry{}
+		e.links = &links{}
 		l.count++
 	}
 	l.uses.use(e, linked)
 }
 
 func (l *lru) remove(t *table, key []byte) {
-	if e := t.index.find(key, hashOf(key)); e != nil && e.cache != nil {
+	if e := t.index.find(key, hashOf(key)); e != nil && e.links != nil {
 		l.unlink(e)
 	}
 }
 
 func (l *lru) unlink(e *entry) {
 	l.uses.remove(e)
-	e.cache = nil
+	e.links = nil
 	l.count--
 }
 

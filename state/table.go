@@ -23,11 +23,12 @@ type table struct {
 	order *btree.BTreeG[*entry]
 	held  bool // the order has to hold what a record cache holds
 
-	unapplied []*entry // every entry with that flag, once
-	size      tally
-	total     *tally // of the task's tables
-	hand      uint32 // where the sweep of clean entries goes on
-	live      int64  // keys that are there; with an engine an estimate, as it is written without being read
+	unapplied       []*entry // every entry with that flag, once
+	size            tally
+	total           *tally // of the task's tables
+	hand, evictHand uint32 // where the sweeps go on
+	residents       int    // entries that a record cache holds
+	live            int64  // keys that are there; with an engine an estimate, as it is written without being read
 
 	seq     uint64   // of the next write; an iterator that opens raises it
 	open    int      // iterators
@@ -274,6 +275,28 @@ func (t *table) sweep(size int64) {
 			t.drop(e)
 		}
 	}
+}
+
+// victim is an entry of a record cache that was not used since the last call came by it; nil if the cache holds none of the table.
+func (t *table) victim() *entry {
+	if t.residents == 0 {
+		return nil
+	}
+	for n := 2 * t.index.next; n > 0; n-- {
+		if t.evictHand >= t.index.next {
+			t.evictHand = 0
+		}
+		e := t.index.entry(t.evictHand)
+		t.evictHand++
+		switch {
+		case e.flags&(free|grave) != 0 || e.flags&resident == 0:
+		case e.flags&recent != 0:
+			e.flags &^= recent
+		default:
+			return e
+		}
+	}
+	return nil
 }
 
 // forget makes the table one without an engine, which keeps only what a record cache holds.

@@ -51,7 +51,7 @@ func (s *timed) open(name string, l layout, o *options, e Env) error {
 		}
 	}
 	if s.front = e.front(o); s.front != nil {
-		s.front.flushOne, s.front.left = s.flushOne, s.left
+		s.front.flushOne, s.front.left, s.front.tables = s.flushOne, s.left, s.rowTables
 	}
 	s.segs.interval = o.segmentInterval()
 	s.segs.open = func(id int64, fresh bool) *segment {
@@ -164,7 +164,7 @@ func (s *timed) hold(row, value []byte, at Time, gone bool) {
 }
 
 // flushOne stores, logs and forwards what the cache held back of a row.
-func (s *timed) flushOne(e *entry) error {
+func (s *timed) flushOne(e *entry, base []byte) error {
 	gone := e.flags&absent != 0
 	at := s.layout.time(e.key())
 	var old []byte
@@ -172,7 +172,7 @@ func (s *timed) flushOne(e *entry) error {
 	if s.forward != nil && (gone || s.front.copies) {
 		if g := s.segs.find(at); !g.dead && at >= s.oldest() {
 			var err error
-			if old, had, err = s.front.below(g.t, e, &s.buf); err != nil {
+			if old, had, err = s.front.below(g.t, e, base, &s.buf); err != nil {
 				return err
 			}
 		}
@@ -194,6 +194,7 @@ func (s *timed) flushOne(e *entry) error {
 // left takes an entry that the cache has given up out of memory if the segment has expired, or if there is nothing below that it would hide.
 func (s *timed) left(e *entry) {
 	g := s.segs.find(s.layout.time(e.key()))
+	g.t.residents--
 	switch {
 	case g.t.rows == nil && (g.dead || e.flags&absent != 0):
 		if g.byTime != nil {
@@ -388,7 +389,7 @@ func (s *timed) keySpan(from, to []byte, until Time) span {
 }
 
 func (s *timed) flush() error { return s.front.flushAll() }
-func (s *timed) evict() error { return s.front.evictIfWritten() }
+func (s *timed) evict() error { return s.front.evict() }
 
 func (s *timed) restore(rs []Restored) error {
 	for i := range rs {
@@ -430,6 +431,14 @@ func (s *timed) apply(b *Batch, m *meta) error {
 func (s *timed) tables() (ts []*table) {
 	for _, g := range s.segs.list {
 		ts = append(ts, g.tables()...)
+	}
+	return ts
+}
+
+// rowTables are the tables of the rows, the oldest first.
+func (s *timed) rowTables() (ts []*table) {
+	for _, g := range s.segs.list {
+		ts = append(ts, g.t)
 	}
 	return ts
 }

@@ -1,7 +1,10 @@
 package state
 
-// useList keeps entries in the order of their last use. Its links are in the entries' cacheEntry.
+// useList keeps entries in the order of their last use.
 type useList struct{ newest, oldest *entry }
+
+// links are an entry's neighbours in a useList.
+type links struct{ newer, older *entry }
 
 // use makes an entry, linked or not, the newest.
 func (l *useList) use(e *entry, linked bool) {
@@ -11,9 +14,9 @@ func (l *useList) use(e *entry, linked bool) {
 	if linked {
 		l.remove(e)
 	}
-	e.cache.older, e.cache.newer = l.newest, nil
+	e.links.older, e.links.newer = l.newest, nil
 	if l.newest != nil {
-		l.newest.cache.newer = e
+		l.newest.links.newer = e
 	} else {
 		l.oldest = e
 	}
@@ -21,14 +24,14 @@ func (l *useList) use(e *entry, linked bool) {
 }
 
 func (l *useList) remove(e *entry) {
-	x := e.cache
+	x := e.links
 	if x.newer != nil {
-		x.newer.cache.older = x.older
+		x.newer.links.older = x.older
 	} else {
 		l.newest = x.older
 	}
 	if x.older != nil {
-		x.older.cache.newer = x.newer
+		x.older.links.newer = x.newer
 	} else {
 		l.oldest = x.newer
 	}
