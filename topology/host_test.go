@@ -51,7 +51,6 @@ func (h *host) RequestCommit()                 { h.commits++ }
 func (h *host) StreamTime() topology.Time      { return h.stream }
 func (h *host) WallClock() topology.Time       { return h.wall }
 func (h *host) take() (s []string)             { s, h.sent = h.sent, nil; return s }
-func at(t topology.Time) (r topology.Raw)      { r.Time = t; return r }
 func (h *host) log(format string, args ...any) { h.sent = append(h.sent, fmt.Sprintf(format, args...)) }
 
 // running is a started topology.

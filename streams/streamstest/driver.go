@@ -296,10 +296,19 @@ func (d *Driver) stop() error {
 	return errors.Join(errs...)
 }
 
+// skipUndecodable skips bytes that cannot be decoded, but not negative times.
+func skipUndecodable(_ context.Context, f *runtime.Failure) runtime.Decision {
+	var e *topology.DecodeError
+	if errors.As(f.Err, &e) && e.Part == "timestamp" {
+		return runtime.Fail
+	}
+	return runtime.Skip
+}
+
 // startGlobal opens the global stores and fills them from their topics.
 func (d *Driver) startGlobal() error {
 	config := *d.config
-	config.OnDeserializationError = func(context.Context, *runtime.Failure) runtime.Decision { return runtime.Skip }
+	config.OnDeserializationError = skipUndecodable
 	g, err := runtime.OpenGlobal(runtime.GlobalSpec{Topology: d.t, Config: &config, Now: func() window.Time { return d.now }, Logger: d.logger})
 	if err != nil || g == nil {
 		return err

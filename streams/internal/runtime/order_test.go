@@ -114,7 +114,7 @@ func TestQueueKeepsOrderWhileItGrowsAndWraps(t *testing.T) {
 func TestEmptyQueueLetsGoOfItsBytes(t *testing.T) {
 	t.Parallel()
 	q := newQueue(TopicPartition{}, nil)
-	q.push(make([]topology.Raw, 5, 5))
+	q.push(make([]topology.Raw, 5))
 	for i := range q.ring {
 		q.ring[i].Value = []byte("v")
 	}

@@ -275,8 +275,8 @@ func TestErrorsAndPanicsOfProcessors(t *testing.T) {
 				case 3:
 					panic("bang")
 				case 4:
-					var none map[string]string
-					none["x"] = "y"
+					var none []int
+					return fmt.Errorf("not reached: %d", none[r.Time])
 				}
 				return c.Forward(r)
 			}), nil
