@@ -61,3 +61,27 @@ func BenchmarkCountPerKey(b *testing.B) {
 	b.Run("uncached", func(b *testing.B) { run(b, 0) })
 	b.Run("cached", func(b *testing.B) { run(b, 64<<20) })
 }
+
+// BenchmarkPipe is one record at a time, with a commit after each.
+func BenchmarkPipe(b *testing.B) {
+	top, err := countPerKey(b).Build()
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := driver(b, top, streams.Config{})
+	in := d.Input("in", serde.String, serde.String)
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = fmt.Sprint("key-", i)
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if err := in.PipeAt(keys[n%len(keys)], "value", 5); err != nil {
+			b.Fatal(err)
+		}
+		if n++; n%10_000 == 0 {
+			d.Discard()
+		}
+	}
+}
