@@ -431,12 +431,13 @@ func (r *recovery) removeUnused(files []string) error {
 // markUnsynced lists what is not known to be on disk.
 func (r *recovery) markUnsynced() error {
 	p := r.p
+	// A file or the directory may have been made and never synced, even if everything in the log was.
+	p.newFiles, p.newDir = p.hasDir, p.hasDir
 	if r.p.man.recoveryPoint >= p.next {
 		p.synced, p.active.synced = p.next, p.active.size
 		return nil
 	}
 	p.synced = r.p.man.recoveryPoint
-	p.newFiles, p.newDir = p.hasDir, p.hasDir
 	for _, m := range p.man.segments[:len(p.man.segments)-1] {
 		if m.next <= p.synced {
 			continue

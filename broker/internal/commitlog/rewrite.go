@@ -46,10 +46,10 @@ func (p *Partition) rewriteFrom(from int64) error {
 		}
 		m.segments = append(m.segments, dst)
 	}
-	if err := syncDir(p.store.opts.FS, p.dir); err != nil {
+	if err := errors.Join(syncDir(p.store.opts.FS, p.dir), syncDir(p.store.opts.FS, p.store.opts.Dir)); err != nil {
 		return err
 	}
-	m.recoveryPoint = min(m.recoveryPoint, from)
+	m.recoveryPoint = p.next // all of it is on disk now
 	if err := p.commit(m, nil); err != nil {
 		return err
 	}
