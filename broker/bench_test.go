@@ -137,3 +137,12 @@ func BenchmarkTransaction(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStart is from Start on an empty directory to the end of Close.
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		br, err := broker.Start(broker.Config{Dir: b.TempDir(), Listen: "127.0.0.1:0"})
+		require.NoError(b, err)
+		require.NoError(b, br.Close())
+	}
+}
