@@ -8,8 +8,8 @@ import (
 	"github.com/millrace-go/millrace/topology"
 )
 
-// Filter keeps the rows that f wants; a row that it no longer wants is deleted. Without a store of its own (name one with As) it may forward
-// deletes of rows that it never had.
+// Filter keeps the rows that f wants; a row that it no longer wants is deleted. Where t has no store, deletes are forwarded of rows that were
+// never kept, too: name t's store with As if that matters.
 func (t Table[K, V]) Filter(f func(K, V) bool, o ...StoreOption) Table[K, V] {
 	return t.filter(f != nil, plainRows(func(k K, v V) (V, bool) { return v, f(k, v) }), o)
 }
