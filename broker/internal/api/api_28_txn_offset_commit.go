@@ -25,9 +25,14 @@ func txnOffsetCommit(n *Node, r *wire.Request, req *kmsg.TxnOffsetCommitRequest)
 // commitOffsets stages offsets while the transaction cannot end.
 func (x *txns) commitOffsets(r *wire.Request, req *kmsg.TxnOffsetCommitRequest, check func(name string, id [16]byte) (string, int16)) (kmsg.Response, error) {
 	merge := takeTxnOffsetErrors(req, check)
+	refuse := func(code int16) (kmsg.Response, error) {
+		resp := txnOffsetError(req, code)
+		merge(resp)
+		return resp, nil
+	}
 	e := x.lock(req.TransactionalID)
 	if e == nil {
-		return txnOffsetError(req, kerr.InvalidProducerIDMapping.Code), nil
+		return refuse(kerr.InvalidProducerIDMapping.Code)
 	}
 	defer e.mu.Unlock()
 	code := e.t.CheckProduce(req.ProducerID, req.ProducerEpoch)
@@ -35,7 +40,7 @@ func (x *txns) commitOffsets(r *wire.Request, req *kmsg.TxnOffsetCommitRequest, 
 		code = kerr.InvalidTxnState.Code
 	}
 	if code != 0 {
-		return txnOffsetError(req, code), nil
+		return refuse(code)
 	}
 	wait, err := x.groups.start(r)
 	if err != nil {
@@ -93,7 +98,7 @@ func txnOffsetTopicError(t kmsg.TxnOffsetCommitRequestTopic, code int16) kmsg.Tx
 	return st
 }
 
-func txnOffsetError(req *kmsg.TxnOffsetCommitRequest, code int16) kmsg.Response {
+func txnOffsetError(req *kmsg.TxnOffsetCommitRequest, code int16) *kmsg.TxnOffsetCommitResponse {
 	resp := kmsg.NewPtrTxnOffsetCommitResponse()
 	for _, t := range req.Topics {
 		resp.Topics = append(resp.Topics, txnOffsetTopicError(t, code))
