@@ -38,7 +38,7 @@ func (n *slidingNode[K, V, A]) process(r Record[K, V]) error {
 		return err
 	}
 	if end := r.Time.AddMillis(n.span); end <= closed {
-		return n.drop(r, window.Window{Start: r.Time, End: end})
+		return n.late(r, window.Window{Start: r.Time, End: end}, n.onLate)
 	}
 	if r.Time < Time(n.span) {
 		return n.processEarly(r, closed)
@@ -167,7 +167,7 @@ func (n *slidingNode[K, V, A]) has(start Time) bool {
 func (n *slidingNode[K, V, A]) put(r Record[K, V], start Time, agg *state.Stamped[A], closed Time) error {
 	w := window.Window{Start: start, End: start.AddMillis(n.span)}
 	if w.End <= closed {
-		return n.drop(r, w)
+		return n.late(r, w, n.onLate)
 	}
 	var old A
 	at := r.Time

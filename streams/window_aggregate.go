@@ -29,20 +29,65 @@ func tryAggregation[K, V, A any](init func() A, add func(context.Context, Record
 	return aggregation[K, V, A]{given: init != nil && add != nil, first: init, open: tryStep(add)}
 }
 
+// adder puts records into aggregates, for one node of a task.
+type adder[K, V, A any] struct {
+	ctx *topology.Context
+	how *aggregation[K, V, A]
+	add step[K, V, A]
+}
+
+func newAdder[K, V, A any](ctx *topology.Context, how *aggregation[K, V, A]) adder[K, V, A] {
+	return adder[K, V, A]{ctx: ctx, how: how, add: how.open(ctx)}
+}
+
+// next adds a record to an aggregate. What an aggregate begins with counts as its old value, as in startAggregate. done says that the record is
+// dropped.
+func (n *adder[K, V, A]) next(r Record[K, V], old A, had bool) (c change[A], done bool, err error) {
+	c = change[A]{Old: old, HasOld: had, HasNew: true}
+	switch {
+	case had:
+	case n.how.first != nil:
+		c.Old, c.HasOld = n.how.first(), true
+	case r.Tombstone:
+		c.HasNew = false
+		return c, false, nil
+	default:
+		c.New = n.how.from(r)
+		return c, false, nil
+	}
+	if c.New, err = n.add(r, c.Old); err != nil {
+		null, err := nullOr(n.ctx, err)
+		c.HasNew = false
+		return c, !null, err
+	}
+	return c, false, nil
+}
+
+// late is for a record that comes after a window of it has closed: it goes to f, if that is given, and is dropped and counted.
+func (n *adder[K, V, A]) late(r Record[K, V], w window.Window, f func(context.Context, Record[K, V], window.Window) error) error {
+	if f != nil {
+		if err := f(n.ctx.Run(), r, w); err != nil {
+			return n.ctx.Fail(err)
+		}
+	}
+	n.ctx.Drop(droppedLate)
+	return nil
+}
+
 // windowAggregation is an aggregation by time or sliding windows.
 type windowAggregation[K, V, A any] struct {
 	aggregation[K, V, A]
-	nulls bool // it is asked about tombstones
-	late  func(context.Context, Record[K, V], window.Window) error
-	store *windowStore[K, A]
+	nulls  bool // it is asked about tombstones
+	onLate func(context.Context, Record[K, V], window.Window) error
+	store  *windowStore[K, A]
 }
 
 // windowNode is the instance of a windowAggregation's node in one task.
 type windowNode[K, V, A any] struct {
-	*windowAggregation[K, V, A]
+	nulls  bool
+	onLate func(context.Context, Record[K, V], window.Window) error
+	adder[K, V, A]
 	windows *windowing
-	ctx     *topology.Context
-	add     step[K, V, A]
 	rows    *windowRows[K, A]
 	// clock is the highest time of the records with a key (and, for sliding windows, a value) that came here. It is not kept over a restart, but
 	// where windows are emitted when they close: what was closed before stays closed.
@@ -56,7 +101,7 @@ func (a *windowAggregation[K, V, A]) start(ctx *topology.Context, olds bool, for
 	if err != nil {
 		return nil, err
 	}
-	n := &windowNode[K, V, A]{windowAggregation: a, windows: &a.store.windows, ctx: ctx, add: a.aggregation.open(ctx), rows: rows, clock: -1}
+	n := &windowNode[K, V, A]{nulls: a.nulls, onLate: a.onLate, adder: newAdder(ctx, &a.aggregation), windows: &a.store.windows, rows: rows, clock: -1}
 	if rows.final != nil {
 		n.clock = rows.final.clock()
 	}
@@ -82,7 +127,7 @@ func (n *windowNode[K, V, A]) process(r Record[K, V]) error {
 			return n.ctx.Fail(err)
 		}
 		if w.End <= closed {
-			if err := n.drop(r, w); err != nil {
+			if err := n.late(r, w, n.onLate); err != nil {
 				return err
 			}
 			continue
@@ -113,38 +158,4 @@ func (n *windowNode[K, V, A]) advance(r Record[K, V]) (closed Time, err error) {
 		err = n.rows.emit(n.clock, r.Headers)
 	}
 	return n.windows.closed(n.clock), err
-}
-
-// drop is for a record that comes after a window of it has closed.
-func (n *windowNode[K, V, A]) drop(r Record[K, V], w window.Window) error {
-	if n.late != nil {
-		if err := n.late(n.ctx.Run(), r, w); err != nil {
-			return n.ctx.Fail(err)
-		}
-	}
-	n.ctx.Drop(droppedLate)
-	return nil
-}
-
-// next adds a record to an aggregate. What an aggregate begins with counts as its old value, as in startAggregate. done says that the record is
-// dropped.
-func (n *windowNode[K, V, A]) next(r Record[K, V], old A, had bool) (c change[A], done bool, err error) {
-	c = change[A]{Old: old, HasOld: had, HasNew: true}
-	switch {
-	case had:
-	case n.first != nil:
-		c.Old, c.HasOld = n.first(), true
-	case r.Tombstone:
-		c.HasNew = false
-		return c, false, nil
-	default:
-		c.New = n.from(r)
-		return c, false, nil
-	}
-	if c.New, err = n.add(r, c.Old); err != nil {
-		null, err := nullOr(n.ctx, err)
-		c.HasNew = false
-		return c, !null, err
-	}
-	return c, false, nil
 }

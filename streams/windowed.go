@@ -25,7 +25,7 @@ type WindowedStream[K, WK, V any] struct {
 	g       GroupedStream[K, V]
 	w       window.Windows[K, WK]
 	onClose bool
-	late    func(context.Context, Record[K, V], window.Window) error
+	onLate  func(context.Context, Record[K, V], window.Window) error
 }
 
 // EmitOnClose makes the aggregates emit each window once, when it has closed: when a record comes whose time is the window's end plus the grace or
@@ -36,7 +36,7 @@ func (w WindowedStream[K, WK, V]) EmitOnClose() WindowedStream[K, WK, V] { w.onC
 // OnLate makes the aggregates call f with each record that comes after a window of it has closed, and with that window, before it is dropped and
 // counted. An error of f goes to the processing handler.
 func (w WindowedStream[K, WK, V]) OnLate(f func(context.Context, Record[K, V], window.Window) error) WindowedStream[K, WK, V] {
-	w.late = f
+	w.onLate = f
 	return w
 }
 
@@ -94,7 +94,7 @@ func aggregateWindows[K, WK, V, A any](w WindowedStream[K, WK, V], c *nodeConfig
 	st := &windowStore[K, A]{storeConfig: c.store, windows: win, key: s.key, value: value}
 	st.name = store
 	t := windowTable(b, w.w, st)
-	agg := windowAggregation[K, V, A]{aggregation: a, nulls: nulls, late: w.late, store: st}
+	agg := windowAggregation[K, V, A]{aggregation: a, nulls: nulls, onLate: w.onLate, store: st}
 	n := windowOperator(name, c, st, agg.start, func() bool { return t.t.olds }, forwardKeyed[K, WK, A](w.w))
 	n.window = &win
 	t.t.plan = b.plan(n, s.n)

@@ -13,7 +13,7 @@ import (
 // End < stream time - Grace - Gap.
 type Session[K any] struct {
 	base[K]
-	Gap   time.Duration // positive
+	Gap   time.Duration // not negative; 0: only records of one time share a session
 	Grace time.Duration // how late a record may be; 0 if not given
 }
 
@@ -26,10 +26,10 @@ func (w Session[K]) Lateness() time.Duration { return w.Grace }
 // Serde is SessionSerde(in).
 func (w Session[K]) Serde(in serde.Serde[K]) serde.Serde[Windowed[K]] { return SessionSerde(in) }
 
-// Check wants a positive Gap and a Grace that is not negative, in whole milliseconds.
+// Check wants a Gap and a Grace that are not negative, in whole milliseconds.
 func (w Session[K]) Check() error {
 	c := checker{kind: "Session"}
-	c.positive("Gap", w.Gap)
+	c.notNegative("Gap", w.Gap)
 	c.notNegative("Grace", w.Grace)
 	return c.err()
 }
