@@ -178,7 +178,16 @@ func (p *Partition) publish() {
 		v.offsets.LogStart != o.LogStart || v.err != err
 	v.offsets, v.err = o, err
 	v.active = p.active.segmentMeta
-	v.handle = p.active.handle
+	old := v.handle
+	if old != p.active.handle {
+		// The view has a reference of its own: a reader can take the handle until the moment it is replaced here.
+		v.handle = p.active.handle
+		if v.handle != nil {
+			v.handle.retain()
+		}
+	} else {
+		old = nil
+	}
 	v.index = p.active.index.index
 	v.segments, v.epochs = p.man.segments, p.man.epochs
 	v.abortedPending, v.abortedMax = p.abortedPending, p.abortedMax
@@ -187,6 +196,11 @@ func (p *Partition) publish() {
 		v.wake()
 	}
 	v.mu.Unlock()
+	if old != nil {
+		if err := old.release(); err != nil {
+			p.log.Warn("segment file not closed", "err", err)
+		}
+	}
 }
 
 var errRecovering = errorf(KindStorage, "the partition is being recovered")
