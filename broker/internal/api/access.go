@@ -37,12 +37,20 @@ func (n *Node) may(r *wire.Request, op kmsg.ACLOperation, kind kmsg.ACLResourceT
 
 // can is may for what the client did not ask for by name: nothing is told.
 func (n *Node) can(r *wire.Request, op kmsg.ACLOperation, kind kmsg.ACLResourceType, name string) bool {
-	return n.everything(r) || n.guard.acls.Allowed(n.principal(r), r.Conn.Host(), op, kind, name)
+	return n.guard.everything(r) || n.guard.acls.Allowed(n.principal(r), r.Conn.Host(), op, kind, name)
 }
 
 // everything reports whether the client may do everything: nobody is asked for rights, or it is part of this process.
-func (n *Node) everything(r *wire.Request) bool {
-	return !n.guard.cfg.Authorize || r.Conn.Listener.Trusted
+func (g *guard) everything(r *wire.Request) bool {
+	return !g.cfg.Authorize || r.Conn.Listener.Trusted
+}
+
+// restricted is the principal of a client that may not do everything; empty for others.
+func (g *guard) restricted(r *wire.Request) string {
+	if g.everything(r) {
+		return ""
+	}
+	return string(g.identity(r.Conn).principal)
 }
 
 // operations returns the bits of the operations that the client may do.
@@ -58,7 +66,7 @@ func (n *Node) operations(r *wire.Request, kind kmsg.ACLResourceType, name strin
 
 // mayWriteSomething reports whether the client may write at all, which is what an idempotent producer needs.
 func (n *Node) mayWriteSomething(r *wire.Request) bool {
-	return n.everything(r) ||
+	return n.guard.everything(r) ||
 		n.guard.acls.AllowedSomewhere(n.principal(r), r.Conn.Host(), kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic) ||
 		n.may(r, kmsg.ACLOperationIdempotentWrite, kmsg.ACLResourceTypeCluster, clusterResource)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/millrace-go/millrace/broker/internal/group"
 	"github.com/millrace-go/millrace/broker/internal/metadb"
+	"github.com/millrace-go/millrace/broker/internal/security"
 	"github.com/millrace-go/millrace/broker/internal/topics"
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
@@ -32,6 +34,7 @@ type groups struct {
 	now func() time.Time
 	log *slog.Logger
 
+	guard   *guard
 	catalog *topics.Catalog
 	told    *topics.Snapshot // what the coordinator knows of the catalogue; owned by run
 
@@ -45,10 +48,13 @@ type groups struct {
 	closed bool
 }
 
-func startGroups(cfg group.Config, db *metadb.DB, catalog *topics.Catalog, now func() time.Time, log *slog.Logger) (*groups, error) {
+func startGroups(cfg group.Config, db *metadb.DB, guard *guard, catalog *topics.Catalog, now func() time.Time, log *slog.Logger) (*groups, error) {
 	g := &groups{
-		cfg: cfg, db: db, catalog: catalog, now: now, log: log,
+		cfg: cfg, db: db, guard: guard, catalog: catalog, now: now, log: log,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), lost: make(chan struct{}),
+	}
+	g.cfg.Visible = func(who group.Client, topic string) bool {
+		return guard.acls.Allowed(security.Principal(who.Principal), strings.TrimPrefix(who.Host, "/"), kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, topic)
 	}
 	c, err := g.load()
 	if err != nil {
@@ -189,7 +195,7 @@ func (g *groups) post(call func(*group.Coordinator, time.Time)) (lost <-chan str
 
 // start posts a request of a client and returns a function that waits for the answer.
 func (g *groups) start(r *wire.Request) (func(context.Context) (kmsg.Response, error), error) {
-	from := group.Client{ID: r.ClientID, Host: "/" + r.Conn.Host()}
+	from := group.Client{ID: r.ClientID, Host: "/" + r.Conn.Host(), Principal: g.guard.restricted(r)}
 	answer := make(chan kmsg.Response, 1)
 	lost, err := g.post(func(c *group.Coordinator, now time.Time) {
 		c.Handle(now, from, r.Body, func(resp kmsg.Response) { answer <- resp })

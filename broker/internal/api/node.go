@@ -103,7 +103,7 @@ func Open(cfg Config) (_ *Node, err error) {
 	if n.guard, err = openGuard(cfg.Security, n.db, security.LogAudit(cfg.Logger, cfg.Now)); err != nil {
 		return nil, err
 	}
-	if n.groups, err = startGroups(cfg.Group, n.db, n.topics, cfg.Now, cfg.Logger); err != nil {
+	if n.groups, err = startGroups(cfg.Group, n.db, n.guard, n.topics, cfg.Now, cfg.Logger); err != nil {
 		return nil, err
 	}
 	undo = append(undo, func() error { n.groups.close(); return nil })

@@ -160,7 +160,8 @@ func (k *consumer) hold(m *consumerMember, assigned, revoking assignment) {
 // are, and counts the partitions of all that is asked for.
 func (k *consumer) subscriptions(c *Coordinator) ([]subscriber, map[topicID]int32) {
 	members := slices.SortedFunc(slices.Values(k.members), func(a, b *consumerMember) int { return strings.Compare(a.id, b.id) })
-	matches := make(map[string][]topicID) // by pattern
+	type viewer struct{ pattern, host, principal string }
+	matches := make(map[viewer][]topicID)
 	partitions := make(map[topicID]int32)
 	out := make([]subscriber, len(members))
 	for i, m := range members {
@@ -171,14 +172,15 @@ func (k *consumer) subscriptions(c *Coordinator) ([]subscriber, map[topicID]int3
 			}
 		}
 		if m.pattern != nil {
-			ids, ok := matches[*m.regex]
+			v := viewer{*m.regex, m.client.Host, m.client.Principal}
+			ids, ok := matches[v]
 			if !ok {
 				for name, t := range c.topics {
-					if m.pattern.MatchString(name) {
+					if m.pattern.MatchString(name) && (v.principal == "" || c.cfg.Visible(m.client, name)) {
 						ids = append(ids, t.ID)
 					}
 				}
-				matches[*m.regex] = ids
+				matches[v] = ids
 			}
 			for _, id := range ids {
 				topics[id] = true

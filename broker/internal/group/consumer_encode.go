@@ -40,6 +40,7 @@ type memberRecord struct {
 	Rack            *string    `json:"rack,omitempty"`
 	ClientID        string     `json:"clientId"`
 	ClientHost      string     `json:"clientHost"`
+	Principal       string     `json:"principal,omitempty"`
 	RebalanceMillis int64      `json:"rebalanceTimeoutMs"`
 	Topics          []string   `json:"topics,omitempty"`
 	Regex           *string    `json:"regex,omitempty"`
@@ -74,7 +75,7 @@ func (k *consumer) persist(c *Coordinator) {
 			continue
 		}
 		c.write(memberKey(k.g.id, m.id), encodeJSON(memberRecord{
-			Version: recordVersion, Instance: m.instance, Rack: m.rack, ClientID: m.client.ID, ClientHost: m.client.Host,
+			Version: recordVersion, Instance: m.instance, Rack: m.rack, ClientID: m.client.ID, ClientHost: m.client.Host, Principal: m.client.Principal,
 			RebalanceMillis: m.rebalance.Milliseconds(), Topics: m.topics, Regex: m.regex, Assignor: m.assignor,
 			Epoch: m.epoch, Previous: m.previous, Progress: m.progress, Assigned: m.assigned, Revoking: m.revoking, Target: m.target,
 		}))
@@ -129,7 +130,7 @@ func (g *group) restoreMember(c *Coordinator, now time.Time, id string, value []
 		return err
 	}
 	m := newConsumerMember(id)
-	m.instance, m.rack, m.client = r.Instance, r.Rack, Client{ID: r.ClientID, Host: r.ClientHost}
+	m.instance, m.rack, m.client = r.Instance, r.Rack, Client{ID: r.ClientID, Host: r.ClientHost, Principal: r.Principal}
 	m.rebalance = time.Duration(r.RebalanceMillis) * time.Millisecond
 	m.topics, m.regex, m.assignor = r.Topics, r.Regex, r.Assignor
 	m.epoch, m.previous, m.progress = r.Epoch, r.Previous, r.Progress

@@ -27,6 +27,10 @@ type Config struct {
 	OffsetRetention      time.Duration // offsets.retention.minutes, 7 days; negative keeps offsets for ever
 	OffsetRetentionCheck time.Duration // offsets.retention.check.interval.ms, 10 min
 
+	// Visible says whether a client may know of a topic: others are not given to it by a subscription pattern. Nil
+	// shows everything.
+	Visible func(who Client, topic string) bool
+
 	// NewMemberID makes the random part of a member id; a UUID by default.
 	NewMemberID func() string
 
@@ -45,6 +49,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxMetadataBytes, 4096)
 	setDefault(&c.OffsetRetention, 7*24*time.Hour)
 	setDefault(&c.OffsetRetentionCheck, 10*time.Minute)
+	if c.Visible == nil {
+		c.Visible = func(Client, string) bool { return true }
+	}
 	if c.NewMemberID == nil {
 		c.NewMemberID = uuid.NewString
 	}
@@ -65,6 +72,8 @@ func setDefault[T comparable](v *T, def T) {
 type Client struct {
 	ID   string // client.id of the request header
 	Host string // as Kafka prints it: "/127.0.0.1"
+	// Principal is who it is, for Config.Visible; empty for one that may see everything.
+	Principal string
 }
 
 // Write is one change to the durable pairs. A nil Value deletes the key.

@@ -184,6 +184,8 @@ func (s *script) configure(a datadriven.CmdArg) {
 		s.cfg.MaxMemberBytes = number()
 	case "retention":
 		s.cfg.OffsetRetention = seconds()
+	case "hidden":
+		s.cfg.Visible = func(who Client, topic string) bool { return who.Principal == "root" || topic != a.Vals[0] }
 	default:
 		require.FailNow(s.t, "unknown option", a.Key)
 	}
@@ -256,7 +258,7 @@ func (s *script) do(line string) {
 	}
 	by := s.str("by", "admin")
 	me := s.identity(by)
-	from := Client{ID: by, Host: "/127.0.0.1"}
+	from := Client{ID: by, Host: "/127.0.0.1", Principal: s.str("as", "")}
 	if id := s.ptr("member"); id != nil {
 		me.member = *id
 	}
