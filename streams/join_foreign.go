@@ -1,3 +1,4 @@
+// Foreign-key joins are being written by the lead: do not start them.
 package streams
 
 import (
