@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"testing"
 	"time"
@@ -326,4 +327,19 @@ func TestListOffsets(t *testing.T) {
 		require.Zero(t, got.ErrorCode, "%+v", c)
 		require.Equal(t, c.want, got.Offset, "timestamp base%+d, committed %t", c.timestamp-base, c.committed)
 	}
+}
+
+// TestBytesAfterTheEndAreLetThrough: librdkafka 2.16 asks for the metadata of all topics with a null array of the wrong
+// width, and reads the answer to what it accidentally says.
+func TestBytesAfterTheEndAreLetThrough(t *testing.T) {
+	t.Parallel()
+	r := dialWire(t, start(t, nil))
+	frame, err := hex.DecodeString("000000190003000d00000003000772646b61666b610000000000010000")
+	require.NoError(t, err)
+	_, err = r.conn.Write(frame)
+	require.NoError(t, err)
+	req := kmsg.NewPtrMetadataRequest()
+	req.SetVersion(13)
+	_, ok := r.receive(req)
+	require.True(t, ok)
 }

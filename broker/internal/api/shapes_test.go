@@ -50,8 +50,8 @@ func fill(r *rand.Rand, v reflect.Value) {
 	}
 }
 
-// TestShapesAreThoseOfTheRequests: whatever a client library encodes has the shape of its API, and nothing shorter or
-// longer has it.
+// TestShapesAreThoseOfTheRequests: whatever a client library encodes has the shape of its API, and nothing
+// shorter has it.
 func TestShapesAreThoseOfTheRequests(t *testing.T) {
 	t.Parallel()
 	for _, a := range table() {
@@ -64,7 +64,6 @@ func TestShapesAreThoseOfTheRequests(t *testing.T) {
 					fill(r, reflect.ValueOf(req).Elem())
 					body := req.AppendTo(nil)
 					require.NoError(t, a.shape.Check(body, version, req.IsFlexible()), "%+v", req)
-					require.Error(t, a.shape.Check(append(body[:len(body):len(body)], 0), version, req.IsFlexible()))
 					for i := range len(body) {
 						require.Error(t, a.shape.Check(body[:i], version, req.IsFlexible()), "first %d of %d bytes", i, len(body))
 					}

@@ -48,7 +48,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"exact", "i32 i32", be(1, 2), false, true},
 		{"truncated", "i32 i32", be(1), false, false},
-		{"bytes after the end", "i32", be(1, 2), false, false},
+		{"bytes after the end", "i32", be(1, 2), false, true},
 		{"null array", "[i32]", be(-1), false, true},
 		{"empty array", "[i32]", be(0), false, true},
 		{"array longer than the body", "[i32]", be(3, 1, 1), false, false},
