@@ -22,6 +22,8 @@ type planNode struct {
 	// source is set for a node that reads topics, repartition for a node that writes an internal topic and reads it again.
 	source      *sourcePlan
 	repartition *repartitionSpec
+	// reads are the topics that the node's records come from, where that is not what its parents say: a foreign-key join.
+	reads func() []string
 	// copyRepartition is the same repartition by another spec, for one that can be merged with others.
 	copyRepartition func(*repartitionSpec) *planNode
 	// copartitioned says that the topics behind all parents must have equally many partitions.
@@ -94,6 +96,8 @@ func (b *Builder) nextToWrite() (next *planNode) {
 // topics are the topics that the node's records come from in its sub-topology: those of the nearest sources and repartitions above.
 func (n *planNode) topics() (ts []string) {
 	switch {
+	case n.reads != nil:
+		return n.reads()
 	case n.repartition != nil:
 		return []string{n.repartition.topic()}
 	case n.source != nil && n.source.global:
