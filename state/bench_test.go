@@ -15,13 +15,6 @@ import (
 	"github.com/millrace-go/millrace/serde"
 )
 
-type countingLog struct{ bytes int }
-
-func (l *countingLog) Log(r LogRecord) error {
-	l.bytes += len(r.Key) + len(r.Value)
-	return nil
-}
-
 // benchSetups are the layers under the store of a benchmark.
 var benchSetups = []struct {
 	name  string

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -62,6 +63,7 @@ type DB struct {
 	unflushed flushCounter
 	sweeper   sweeper
 	closed    atomic.Bool
+	searching sync.Mutex // held by a search, and for ever once closed
 }
 
 // OpenDB opens or makes the database in a directory, which belongs to it. It must be closed.
@@ -83,7 +85,7 @@ func OpenDB(dir string, o DBOptions) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	f := &faults{log: o.Logger, onFault: o.OnFault, now: o.Now, damaged: map[storePartition]error{}}
+	f := &faults{log: o.Logger, onFault: o.OnFault, now: o.Now, damaged: map[storePartition]*DamagedError{}, fatal: make(chan struct{})}
 	db := &DB{o: o, dir: dir, f: f, stores: map[string]storeRow{}, nextID: 1, cleanBudget: o.Memory / 2}
 	if err := o.FS.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("store database in %s: %w", dir, err)
@@ -126,6 +128,7 @@ func OpenDB(dir string, o DBOptions) (*DB, error) {
 		return nil, err
 	}
 	db.sweeper.db = db
+	f.corrupt = db.search
 	return db, nil
 }
 
@@ -142,17 +145,13 @@ func (db *DB) run(f func() error) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() {
-		err := ErrDBFailed
-		defer func() {
-			if failed := db.f.failed(); failed != nil {
-				err = failed
-			}
-			done <- err
-		}()
-		err = f()
-	}()
-	return <-done
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-db.f.fatal: // f may have ended, or wait for ever for somebody who has
+		return db.f.failed()
+	}
 }
 
 // loadManifest reads the database's own rows, or writes the format's.
@@ -245,10 +244,68 @@ func (db *DB) Close() error {
 		return nil
 	}
 	db.sweeper.stop()
+	db.searching.Lock()
 	if db.f.failed() != nil {
 		return nil // a failed Pebble may wait for ever for what has failed
 	}
 	return db.run(db.p.Close)
+}
+
+// search finds out in the background whose rows a damaged file holds: a compaction has met it, which does not know.
+func (db *DB) search(in span) {
+	if !db.searching.TryLock() {
+		return // the next compaction will meet it again
+	}
+	go func() {
+		defer db.searching.Unlock()
+		parts, err := db.Partitions()
+		if err != nil {
+			return
+		}
+		for _, p := range parts {
+			db.mu.Lock()
+			row, ok := db.stores[p.Store]
+			db.mu.Unlock()
+			owner := storePartition{row.id, p.Partition}
+			if !ok || db.f.damageOf(owner) != nil {
+				continue
+			}
+			low := partitionPrefix(owner.id, owner.partition)
+			high := prefixEnd(low)
+			if bytes.Compare(high, in.low) > 0 && bytes.Compare(low, in.high) < 0 {
+				db.readAll(p, owner, span{maxBytes(low, in.low), minBytes(high, in.high)})
+			}
+		}
+	}()
+}
+
+// readAll reads a partition's rows to see whether they can be read.
+func (db *DB) readAll(p StorePartition, owner storePartition, in span) {
+	healings := db.f.healings()
+	it, err := db.p.NewIter(&pebble.IterOptions{LowerBound: in.low, UpperBound: in.high})
+	if err == nil {
+		for ok := it.First(); ok && err == nil && !db.closed.Load(); ok = it.Next() {
+			_, err = it.ValueAndErr()
+		}
+		err = errors.Join(err, it.Close())
+	}
+	if pebble.IsCorruptionError(err) && db.f.healings() == healings {
+		db.f.damage(&DamagedError{p.Store, p.Partition, err}, owner)
+	}
+}
+
+func maxBytes(a, b []byte) []byte {
+	if bytes.Compare(a, b) > 0 {
+		return a
+	}
+	return b
+}
+
+func minBytes(a, b []byte) []byte {
+	if bytes.Compare(a, b) < 0 {
+		return a
+	}
+	return b
 }
 
 // StorePartition names a partition of a store.
@@ -300,7 +357,11 @@ func (db *DB) DropPartition(store string, partition int32) error {
 		return nil
 	}
 	p := partitionPrefix(row.id, partition)
-	return db.excise(p, prefixEnd(p))
+	if err := db.excise(p, prefixEnd(p)); err != nil {
+		return err
+	}
+	db.f.heal(storePartition{row.id, partition})
+	return nil
 }
 
 // DropStore removes everything of a store. No task may have it open.
@@ -325,6 +386,10 @@ func (db *DB) DropStore(store string) error {
 // excise takes a range out. Unlike a range tombstone it also takes damaged files out, which would fail every compaction that meets them.
 func (db *DB) excise(low, high []byte) error {
 	err := db.do(func() error { return db.p.Excise(context.Background(), pebble.KeyRange{Start: low, End: high}) })
+	if pebble.IsCorruptionError(err) {
+		db.f.fail(err) // the damage lies on the range's edge: no part of the file can be taken out
+		return db.f.failed()
+	}
 	if err != nil {
 		return fmt.Errorf("remove a range of the store database: %w", err)
 	}

@@ -21,7 +21,8 @@ var (
 	errClosed = errors.New("the store database is closed")
 )
 
-// DamagedError: rows of a store cannot be read. The store's partition is emptied when it is opened next, and rebuilt from its changelog.
+// DamagedError: rows of a store cannot be read. Reads and Stores.Apply return it. The store's partition is emptied when it is opened next, to
+// be rebuilt from its changelog: so close the task and start it anew.
 type DamagedError struct {
 	Store     string
 	Partition int32
@@ -45,7 +46,11 @@ type faults struct {
 	err     error     // fatal
 	quietTo time.Time // background errors are logged once in a while: a full disk brings thousands a second
 	muted   int
-	damaged map[storePartition]error
+	damaged map[storePartition]*DamagedError
+	healed  int           // how often a partition was emptied
+	fatal   chan struct{} // closed with err
+
+	corrupt func(span) // is told of a file that cannot be read; nil while the database opens
 }
 
 type storePartition struct {
@@ -72,6 +77,7 @@ func (f *faults) fail(err error) {
 	if first {
 		f.err = fmt.Errorf("%w: %w", ErrDBFailed, err)
 		err = f.err
+		close(f.fatal)
 	}
 	f.mu.Unlock()
 	if first {
@@ -117,40 +123,48 @@ func (f *faults) listener() *pebble.EventListener {
 			}
 		},
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			lo, ok1 := partitionOf(i.Bounds.Start)
-			hi, ok2 := partitionOf(i.Bounds.End.Key)
 			err := fmt.Errorf("file %s: %w", i.Path, i.Details)
-			if !ok1 || !ok2 {
-				f.fail(err)
-				return
-			}
 			f.noise(err)
-			f.damage(lo, err)
-			f.damage(hi, err)
+			if f.corrupt != nil {
+				f.corrupt(span{clone(i.Bounds.Start), append(clone(i.Bounds.End.Key), 0)})
+			}
 		},
 	}
 }
 
-// damage notes that a partition of a store cannot be read. What lies between two damaged partitions of one file is found when it is read.
-func (f *faults) damage(p storePartition, err error) {
-	if p.id == 0 {
-		f.fail(err)
-		return
-	}
+// damage notes that a partition of a store cannot be read.
+func (f *faults) damage(e *DamagedError, p storePartition) {
 	f.mu.Lock()
 	_, known := f.damaged[p]
-	f.damaged[p] = err
+	f.damaged[p] = e
 	f.mu.Unlock()
 	if !known {
-		f.tell(err)
+		f.log.Error("a store is damaged", "store", e.Store, "partition", e.Partition, "err", e.Err)
+		f.tell(e)
 	}
 }
 
-// heal forgets that a partition was damaged and tells whether it was.
-func (f *faults) heal(p storePartition) bool {
+// damageOf is the partition's damage, nil if none is known.
+func (f *faults) damageOf(p storePartition) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, was := f.damaged[p]
+	if e := f.damaged[p]; e != nil {
+		return e
+	}
+	return nil
+}
+
+// heal forgets that a partition was damaged.
+func (f *faults) heal(p storePartition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.healed++
 	delete(f.damaged, p)
-	return was
+}
+
+// healings changes when a partition is healed: what was found out before may be of the past.
+func (f *faults) healings() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.healed
 }

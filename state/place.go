@@ -22,9 +22,13 @@ func (e *Env) place(name string, o *options) (*place, error) {
 		return nil, err
 	}
 	p := &place{db: e.DB, store: name, owner: storePartition{id, e.Partition}, prefix: partitionPrefix(id, e.Partition)}
-	if e.DB.f.heal(p.owner) {
+	if e.DB.f.damageOf(p.owner) != nil {
 		e.DB.o.Logger.Warn("a store is damaged: it is rebuilt from its changelog", "store", name, "partition", e.Partition)
-		return p, p.empty()
+		if err := p.empty(); err != nil {
+			return nil, err
+		}
+		e.DB.f.heal(p.owner)
+		return p, nil
 	}
 	return p, p.load()
 }

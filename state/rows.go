@@ -22,8 +22,9 @@ type rows struct {
 // damaged makes err tell whose rows cannot be read.
 func (r *rows) damaged(err error) error {
 	if pebble.IsCorruptionError(err) {
-		r.db.f.damage(r.owner, err)
-		return &DamagedError{r.store, r.owner.partition, err}
+		e := &DamagedError{r.store, r.owner.partition, err}
+		r.db.f.damage(e, r.owner)
+		return e
 	}
 	return storeError(r.store, err)
 }

@@ -163,7 +163,7 @@ func (s *segments) expire(before Time) error {
 			gone = true
 			errs = append(errs, g.die())
 		}
-		if !g.dead || g.t.index.count > 0 {
+		if !g.dead || g.t.residents > 0 {
 			kept = append(kept, g)
 		}
 	}
@@ -177,6 +177,9 @@ func (s *segments) expire(before Time) error {
 // die takes from a segment what is not in a record cache.
 func (g *segment) die() error {
 	g.dead = true
+	if g.t.residents == 0 {
+		return closeTables(g.tables())
+	}
 	errs := []error{g.t.forget()}
 	if g.byTime != nil {
 		errs = append(errs, g.byTime.close())

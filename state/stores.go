@@ -116,9 +116,11 @@ func (s *Stores) sweep() {
 	if all <= db.cleanBudget {
 		return
 	}
+	mine := max(s.total.clean, 1)
+	left := min(mine*(db.cleanBudget-db.cleanBudget/8)/all, mine-(all-db.cleanBudget)) // the same part as the others, and at least what is too much
 	for _, o := range s.list {
 		if p, ok := o.in.(persistent); ok {
-			p.sweep(db.cleanBudget-db.cleanBudget/8, all)
+			p.sweep(max(left, 0), mine)
 		}
 	}
 	db.clean.Add(s.total.clean - s.shared)
@@ -159,6 +161,9 @@ func (o *opened) apply(b *Batch, position Position, known bool) error {
 	p := o.place()
 	if p == nil {
 		return reached()
+	}
+	if err := p.db.f.damageOf(p.owner); err != nil {
+		return err
 	}
 	m := meta{position: position}
 	if err := o.in.(persistent).apply(b, &m); err != nil {

@@ -201,7 +201,7 @@ func (s *timed) left(e *entry) {
 			g.byTime.delete(s.byTime(e.key()))
 		}
 		g.t.drop(e)
-		if g.dead && g.t.index.count == 0 {
+		if g.dead && g.t.residents == 0 {
 			s.segs.remove(g)
 		}
 	case e.flags&(listed|unapplied) == listed && g.t.rows != nil && g.t.open == 0:
