@@ -92,10 +92,28 @@ func (a *App) caughtUp(ctx context.Context, reader *kafka.Reader) (map[runtime.T
 	if err != nil {
 		return nil, false, err
 	}
+	behind := map[runtime.TopicPartition]int64{}
 	for tp, e := range ends {
-		if at[tp] < e.High {
+		switch {
+		case at[tp] < 0:
 			return nil, false, nil
+		case at[tp] < e.High:
+			behind[tp] = max(at[tp], e.Start)
 		}
 	}
-	return ends, true, nil
+	if len(behind) == 0 {
+		return ends, true, nil
+	}
+	// What is left may hold no record: transaction markers, aborted records, gaps of compaction.
+	select {
+	case b := <-reader.Fetch(ctx, behind, runtime.FetchLimits{Partition: 1 << 20}):
+		for _, p := range b.Partitions {
+			if len(p.Records) == 0 && p.Next >= ends[p.TopicPartition].High {
+				delete(behind, p.TopicPartition)
+			}
+		}
+		return ends, len(behind) == 0, b.Err
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
 }

@@ -2,39 +2,34 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"flag"
 	"fmt"
-	"io"
-	"os"
-	"sort"
+	"slices"
 	"strings"
 	"unicode"
 
-	"golang.org/x/term"
-
 	"github.com/millrace-go/millrace/examples/internal/demo"
 	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams"
 )
 
 //go:embed text.txt
 var carried string
 
+var top = flag.Int("top", 20, "how many words to print, 0 for all")
+
+func main() { demo.New("wordcount", "[FILE]", streams.ExactlyOnce).Main(count) }
+
 // words are the runs of letters and digits of a line, lower-cased.
 func words(line string) []string {
 	return strings.FieldsFunc(strings.ToLower(line), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-func main() {
-	d := demo.New("wordcount", streams.ExactlyOnce)
-	top := flag.Int("top", 20, "how many words to print, 0 for all")
-	flag.Parse()
-	d.Run(func(ctx context.Context) error { return count(ctx, d, *top) })
-}
-
-func count(ctx context.Context, d *demo.Demo, top int) error {
+func count(ctx context.Context, d *demo.Demo) error {
 	b := streams.NewBuilder()
 	counts := b.Stream("lines", serde.String, serde.String).
 		FlatMapValues(words).
@@ -46,77 +41,56 @@ func count(ctx context.Context, d *demo.Demo, top int) error {
 		return err
 	}
 
-	if err := d.Start(ctx); err != nil {
-		return err
-	}
-	in, size, err := input(d)
+	file, err := demo.Argument()
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	feed, err := d.Feed(ctx, in, "lines", "counts")
+	in, err := d.Open(file, carried)
 	if err != nil {
 		return err
 	}
-	defer feed.Close()
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	app, ended, err := d.Launch(running, topology)
-	if err != nil {
-		return err
-	}
-	if err := d.Follow(ctx, app, feed, size, ended); err != nil {
-		return err
-	}
-	table, err := result(app, counts)
-	if err != nil {
-		return err
-	}
-	stop()
-	if err := <-ended; err != nil {
-		return err
-	}
-	for i, line := range table {
-		if top > 0 && i == top {
-			break
-		}
-		fmt.Printf("%d\t%s\n", line.n, line.word)
-	}
-	return nil
+	return d.Process(ctx, topology, demo.Job{
+		Sources: []demo.Source{{Topic: "lines", In: in}},
+		Outputs: []string{"counts"},
+		Live:    func(app *streams.App) (string, error) { return leaders(app, counts) },
+		Result: func(_ context.Context, _ *demo.Demo, app *streams.App) error {
+			table, err := highest(app, counts, *top)
+			for _, e := range table {
+				fmt.Printf("%d\t%s\n", e.Value, e.Key)
+			}
+			return err
+		},
+	})
 }
 
-// input is the file that was named, standard input, or, at a terminal, a text that the program carries with it. size is -1 if it is not known.
-func input(d *demo.Demo) (in io.ReadCloser, size int64, err error) {
-	switch {
-	case flag.NArg() > 1:
-		return nil, 0, fmt.Errorf("one file at most, got %d: %s", flag.NArg(), strings.Join(flag.Args(), " "))
-	case flag.NArg() == 1:
-		return demo.OpenFile(flag.Arg(0))
-	case term.IsTerminal(int(os.Stdin.Fd())):
-		fmt.Fprintln(d.Log, "no input was given: counting a text that the program carries with it")
-		return io.NopCloser(strings.NewReader(carried)), int64(len(carried)), nil
-	}
-	return os.Stdin, -1, nil
-}
+type entry = state.Entry[string, int64]
 
-type line struct {
-	word string
-	n    int64
-}
-
-// result is the table, highest count first, equal counts by word.
-func result(app *streams.App, counts streams.Table[string, int64]) ([]line, error) {
+// highest is the table's n highest counts, all if n is 0: highest first, equal counts by word. It asks the running application.
+func highest(app *streams.App, counts streams.Table[string, int64], n int) ([]entry, error) {
 	view, err := app.View(counts)
 	if err != nil {
 		return nil, err
 	}
-	var out []line
+	var table []entry
 	for e, err := range view.All() {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, line{e.Key, e.Value})
+		table = append(table, e)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].n > out[j].n || out[i].n == out[j].n && out[i].word < out[j].word })
-	return out, nil
+	slices.SortFunc(table, func(a, b entry) int { return cmp.Or(cmp.Compare(b.Value, a.Value), strings.Compare(a.Key, b.Key)) })
+	if n > 0 && n < len(table) {
+		table = table[:n]
+	}
+	return table, nil
+}
+
+// leaders are the words that lead at the moment.
+func leaders(app *streams.App, counts streams.Table[string, int64]) (string, error) {
+	table, err := highest(app, counts, 5)
+	var out []string
+	for _, e := range table {
+		out = append(out, fmt.Sprintf("%s %d", e.Key, e.Value))
+	}
+	return strings.Join(out, ", "), err
 }

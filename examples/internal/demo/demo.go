@@ -1,5 +1,5 @@
-// Package demo is what the examples share: flags, the embedded broker or a cluster, topics, and the report at the start. It has nothing to do with
-// how a topology is written: see the examples' main.go for that.
+// Package demo is what the examples share: flags, the embedded broker or a cluster, topics, inputs that are read exactly once, and what is told on the way. It
+// has nothing to do with how a topology is written: see the examples' main.go for that.
 package demo
 
 import (
@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,18 +24,19 @@ import (
 	"github.com/millrace-go/millrace/broker"
 	"github.com/millrace-go/millrace/internal/version"
 	"github.com/millrace-go/millrace/streams"
-	"github.com/millrace-go/millrace/topology"
 )
 
 var processStart = time.Now()
+
+// errStopped says that the program was asked to stop before its input was through.
+var errStopped = errors.New("stopped; started again with the same input it goes on where it was")
 
 // Demo is one example's surroundings.
 type Demo struct {
 	// Name is the application id.
 	Name string
-	// Log gets what a person watches: standard error.
-	Log io.Writer
 
+	log          io.Writer // what a person watches: standard error
 	brokers, dir string
 	guarantee    streams.Guarantee
 	embedded     *broker.Broker
@@ -44,39 +46,41 @@ type Demo struct {
 	admin        *kadm.Client
 	created      []string
 	existing     []string
+	notes        []string // to be told after the report
 }
 
-// New registers the flags that all examples have. Call Start after the flags were parsed.
-func New(name string, g streams.Guarantee) *Demo {
-	d := &Demo{Name: name, guarantee: g, Log: os.Stderr}
+// New registers the flags that all examples have. usage describes the arguments behind the flags.
+func New(name, usage string, g streams.Guarantee) *Demo {
+	d := &Demo{Name: name, guarantee: g, log: os.Stderr}
 	flag.StringVar(&d.brokers, "brokers", "", "`host:port,...` of a Kafka cluster; without it the example starts its own broker")
 	flag.StringVar(&d.dir, "dir", "", "`folder` of the embedded broker's data and of the state (default: "+name+" in the user's state directory)")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "Usage: %s [flags]\n\nFlags:\n", name)
+		fmt.Fprintf(flag.CommandLine.Output(), "Usage: %s [flags] %s\n\nFlags:\n", name, usage)
 		flag.PrintDefaults()
 	}
 	return d
 }
 
-// Run calls f with a context that Ctrl-C cancels, prints its error and ends the process. A second Ctrl-C ends it at once.
-func (d *Demo) Run(f func(ctx context.Context) error) {
+// Main calls f with a context that Ctrl-C cancels, prints its error and ends the process. A second Ctrl-C ends it at once.
+func (d *Demo) Main(f func(ctx context.Context, d *Demo) error) {
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	err := f(ctx)
+	err := f(ctx, d)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = errStopped
 	}
-	if cerr := d.Close(); cerr != nil {
-		err = errors.Join(err, cerr)
-	}
-	if err != nil {
+	if err = errors.Join(err, d.close()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", d.Name, err)
 		os.Exit(1)
 	}
 }
 
-// Start starts the embedded broker or connects to the cluster, and creates the topics that are missing, with 4 partitions each.
-func (d *Demo) Start(ctx context.Context, topics ...string) error {
+// note tells something once the report has been given.
+func (d *Demo) note(format string, a ...any) { d.notes = append(d.notes, fmt.Sprintf(format, a...)) }
+
+// start starts the embedded broker or connects to the cluster.
+func (d *Demo) start(ctx context.Context) error {
 	if d.dir == "" {
 		base, err := streams.DefaultStateDir()
 		if err != nil {
@@ -85,7 +89,7 @@ func (d *Demo) Start(ctx context.Context, topics ...string) error {
 		d.dir = filepath.Join(base, d.Name)
 	}
 	if d.brokers == "" {
-		b, err := broker.Start(broker.Config{Dir: filepath.Join(d.dir, "broker")})
+		b, err := broker.Start(broker.Config{Dir: d.brokerDir()})
 		if err != nil {
 			return fmt.Errorf("the embedded broker does not start: %w", err)
 		}
@@ -94,26 +98,33 @@ func (d *Demo) Start(ctx context.Context, topics ...string) error {
 		d.seeds = strings.Split(d.brokers, ",")
 	}
 	var err error
-	d.client, err = kgo.NewClient(d.Options()...)
+	d.client, err = kgo.NewClient(d.clientOptions(kgo.MetadataMinAge(20 * time.Millisecond))...)
 	if err != nil {
 		return fmt.Errorf("flag -brokers: %w", err)
 	}
 	d.admin = kadm.NewClient(d.client)
-	reach, cancel := context.WithTimeout(ctx, 10*time.Second)
+	reach, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := d.client.Ping(reach); err != nil {
 		return fmt.Errorf("no broker answers at %s: is it running, and is -brokers right? (%w)", d.brokers, err)
 	}
-	return d.CreateTopics(ctx, nil, topics...)
+	d.head()
+	return nil
 }
 
-// Options connect a Kafka client to the example's broker.
-func (d *Demo) Options() []kgo.Opt { return append([]kgo.Opt{kgo.SeedBrokers(d.seeds...)}, d.options...) }
+// clientOptions connect a Kafka client to the example's broker.
+func (d *Demo) clientOptions(more ...kgo.Opt) []kgo.Opt {
+	return append(append([]kgo.Opt{kgo.SeedBrokers(d.seeds...)}, d.options...), more...)
+}
 
-// CreateTopics creates topics that are missing.
-func (d *Demo) CreateTopics(ctx context.Context, configs map[string]*string, topics ...string) error {
+// partitions is how many partitions the examples' topics have.
+const partitions = 4
+
+// createTopics creates topics that are missing. They keep everything: event times may be long ago.
+func (d *Demo) createTopics(ctx context.Context, topics ...string) error {
+	forever := "-1"
 	for _, t := range topics {
-		_, err := d.admin.CreateTopic(ctx, 4, -1, configs, t)
+		_, err := d.admin.CreateTopic(ctx, partitions, -1, map[string]*string{"retention.ms": &forever}, t)
 		switch {
 		case err == nil:
 			d.created = append(d.created, t)
@@ -126,52 +137,47 @@ func (d *Demo) CreateTopics(ctx context.Context, configs map[string]*string, top
 	return nil
 }
 
-// StateDir is where the application keeps its state.
-func (d *Demo) StateDir() string { return filepath.Join(d.dir, "state") }
+func (d *Demo) stateDir() string  { return filepath.Join(d.dir, "state") }
+func (d *Demo) brokerDir() string { return filepath.Join(d.dir, "broker") }
 
-// Launch makes the application and runs it in the background until ctx is done. It returns when all of its tasks run, after the report; ended gives what
-// Run has returned.
-func (d *Demo) Launch(ctx context.Context, t *topology.Topology) (app *streams.App, ended <-chan error, err error) {
-	app, err = streams.New(t, streams.Config{
+func (d *Demo) config() streams.Config {
+	return streams.Config{
 		ApplicationID:    d.Name,
 		BootstrapServers: d.seeds,
 		Guarantee:        d.guarantee,
-		StateDir:         d.StateDir(),
-		Logger:           slog.New(slog.NewTextHandler(d.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		StateDir:         d.stateDir(),
+		Logger:           slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		OnRestore:        d.restored,
 		Kafka:            streams.KafkaConfig{Options: d.options},
-	})
-	if err != nil {
-		return nil, nil, err
 	}
-	done := make(chan error, 1)
-	go func() { done <- app.Run(ctx) }()
-	if err := app.Wait(ctx, streams.Running); err != nil {
-		return nil, nil, errors.Join(ctx.Err(), <-done)
-	}
-	d.report(app.Report())
-	return app, done, nil
 }
 
 func (d *Demo) restored(r streams.RestoreProgress) {
-	if r.Done && r.Records > 1000 {
-		fmt.Fprintf(d.Log, "restored      %d records of store %s, task %s\n", r.Records, r.Store, r.Task)
+	if r.Done && r.Records > 0 {
+		fmt.Fprintf(d.log, "restored      %d records of store %s, task %s\n", r.Records, r.Store, r.Task)
 	}
 }
 
-// report is what an example says first.
-func (d *Demo) report(r streams.Report) {
-	where := "embedded, in this process, data in " + filepath.Join(d.dir, "broker")
+// head is what an example says first, before anything can take long.
+func (d *Demo) head() {
+	where := "embedded, in this process, data in " + d.brokerDir()
 	if d.embedded == nil {
 		where = d.brokers
 	}
-	fmt.Fprintf(d.Log, "millrace      %s\n", version.Version)
-	fmt.Fprintf(d.Log, "application   %s\n", d.Name)
-	fmt.Fprintf(d.Log, "broker        %s\n", where)
-	fmt.Fprintf(d.Log, "state         %s\n", r.StateDir)
-	fmt.Fprintf(d.Log, "topics        created: %s; there already: %s\n", list(append(d.created, r.Created...)), list(append(d.existing, r.Existing...)))
-	fmt.Fprintf(d.Log, "guarantee     %s\n", d.guarantee)
-	fmt.Fprintf(d.Log, "RUNNING       %.2f s after the process began; Ctrl-C stops\n", time.Since(processStart).Seconds())
+	fmt.Fprintf(d.log, "millrace      %s\n", version.Version)
+	fmt.Fprintf(d.log, "application   %s\n", d.Name)
+	fmt.Fprintf(d.log, "broker        %s\n", where)
+	fmt.Fprintf(d.log, "state         %s\n", filepath.Join(d.stateDir(), d.Name))
+	fmt.Fprintf(d.log, "guarantee     %s\n", d.guarantee)
+}
+
+// ready goes on from head when the application runs.
+func (d *Demo) ready(r streams.Report) {
+	fmt.Fprintf(d.log, "topics        created: %s; there already: %s\n", list(append(d.created, r.Created...)), list(append(d.existing, r.Existing...)))
+	fmt.Fprintf(d.log, "RUNNING       %.2f s after the process began; Ctrl-C stops\n", time.Since(processStart).Seconds())
+	for _, n := range d.notes {
+		fmt.Fprintln(d.log, n)
+	}
 }
 
 func list(names []string) string {
@@ -181,11 +187,11 @@ func list(names []string) string {
 	return strings.Join(names, " ")
 }
 
-// Reset takes back everything the application has left: its topics and those given, its group, its local state.
-func (d *Demo) Reset(ctx context.Context, topics ...string) error {
+// reset takes back everything the application has left: its internal topics and those given, its group, its local state.
+func (d *Demo) reset(ctx context.Context, topics ...string) error {
 	all, err := d.admin.ListTopics(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("reset: %w", err)
 	}
 	for _, t := range all.Names() {
 		if strings.HasPrefix(t, d.Name+"-") && (strings.HasSuffix(t, "-changelog") || strings.HasSuffix(t, "-repartition")) {
@@ -195,18 +201,44 @@ func (d *Demo) Reset(ctx context.Context, topics ...string) error {
 	if _, err := d.admin.DeleteGroup(ctx, d.Name); err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return fmt.Errorf("reset: group %s: %w: is another instance running?", d.Name, err)
 	}
-	if _, err := d.admin.DeleteTopics(ctx, topics...); err != nil {
+	if err := d.deleteTopics(ctx, topics); err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}
-	if err := os.RemoveAll(d.StateDir()); err != nil {
+	if err := os.RemoveAll(d.stateDir()); err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}
-	d.created, d.existing = nil, nil
 	return nil
 }
 
-// Close stops the embedded broker.
-func (d *Demo) Close() error {
+// deleteTopics returns when the topics are gone: a cluster takes its time.
+func (d *Demo) deleteTopics(ctx context.Context, topics []string) error {
+	deleted, err := d.admin.DeleteTopics(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	for _, t := range deleted.Sorted() {
+		if t.Err != nil && !errors.Is(t.Err, kerr.UnknownTopicOrPartition) {
+			return fmt.Errorf("delete topic %s: %w", t.Topic, t.Err)
+		}
+	}
+	for {
+		left, err := d.admin.ListTopics(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(topics, left.Has) {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// close stops the embedded broker.
+func (d *Demo) close() error {
 	if d.client != nil {
 		d.client.Close()
 	}

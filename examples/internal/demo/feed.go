@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -10,17 +9,28 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A Feed writes an input's lines to a topic, each line once however often the process is killed: every transaction has some lines and a record that says
+// Source is an input and the topic that it goes to.
+type Source struct {
+	Topic string
+	In    *Input
+	// Record makes the record of a line, which comes without its end. nil: the line is the value, there is no key.
+	Record func(line []byte) (*kgo.Record, error)
+	// End is a record that every partition gets behind the end of the input; latest is the highest time of its records. nil: none.
+	End func(latest time.Time) *kgo.Record
+}
+
+// feed writes an input's lines to its topic, each line once however often the process is killed: every transaction has some lines and a record that says
 // how far the input is read, in a topic of its own with one key.
-type Feed struct {
+type feed struct {
+	Source
 	d        *Demo
-	topic    string
 	position string // the topic of positions
 	cl       *kgo.Client
 	at       place
@@ -29,182 +39,232 @@ type Feed struct {
 
 // place is how far an input is read. The sum tells inputs apart: two that begin with the same bytes are the same input, read further.
 type place struct {
-	Bytes int64  `json:"bytes"`
-	Lines int64  `json:"lines"`
-	Sum   []byte `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+	Lines  int64  `json:"lines"`
+	Sum    []byte `json:"sha256"`
+	Latest int64  `json:"latest"` // the highest time of a record, in ms
+	Ended  bool   `json:"ended"`  // Source.End was written
 }
 
-// NewFeed makes a feed for a topic. It ends what a killed predecessor has left open.
-func (d *Demo) NewFeed(ctx context.Context, topic string) (*Feed, error) {
-	f := &Feed{d: d, topic: topic, position: topic + "-position", sum: sha256.New()}
-	return f, f.open(ctx)
-}
-
-func (f *Feed) open(ctx context.Context) error {
+// openFeed makes the feed of a source. It ends what a killed predecessor has left open.
+func (d *Demo) openFeed(ctx context.Context, s Source) (*feed, error) {
+	f := &feed{Source: s, d: d, position: s.Topic + "-position", sum: sha256.New()}
 	compact := "compact"
-	if _, err := f.d.admin.CreateTopic(ctx, 1, -1, map[string]*string{"cleanup.policy": &compact}, f.position); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("create topic %s: %w", f.position, err)
+	if _, err := d.admin.CreateTopic(ctx, 1, -1, map[string]*string{"cleanup.policy": &compact}, f.position); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return nil, fmt.Errorf("create topic %s: %w", f.position, err)
 	}
 	var err error
-	f.cl, err = kgo.NewClient(append(f.d.Options(), kgo.TransactionalID(f.d.Name+"-feed"), kgo.TransactionTimeout(10*time.Second), kgo.ProducerLinger(2*time.Millisecond),
-		kgo.ConcurrentTransactionsBackoff(2*time.Millisecond), kgo.MetadataMinAge(100*time.Millisecond))...)
+	f.cl, err = kgo.NewClient(d.clientOptions(kgo.TransactionalID(d.Name+"-feed-"+s.Topic), kgo.TransactionTimeout(10*time.Second), kgo.ProducerLinger(2*time.Millisecond),
+		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.ConcurrentTransactionsBackoff(2*time.Millisecond), kgo.MetadataMinAge(100*time.Millisecond))...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, _, err := f.cl.ProducerID(ctx); err != nil {
-		return fmt.Errorf("feed: producer id: %w", err)
+		f.cl.Close()
+		return nil, fmt.Errorf("feed: producer id: %w", err)
 	}
-	return f.load(ctx)
+	err = d.tail(f.position).read(ctx, func(r *kgo.Record) error {
+		f.at = place{}
+		return json.Unmarshal(r.Value, &f.at)
+	})
+	if err != nil {
+		f.cl.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
-// load reads the last committed position. The end of the topic is known beforehand: silence is not taken for it.
-func (f *Feed) load(ctx context.Context) error {
-	ends, err := f.d.admin.ListCommittedOffsets(ctx, f.position)
-	if err != nil {
-		return err
-	}
-	end, _ := ends.Lookup(f.position, 0)
-	if end.Err != nil {
-		return end.Err
-	}
-	starts, err := f.d.admin.ListStartOffsets(ctx, f.position)
-	if err != nil {
-		return err
-	}
-	start, _ := starts.Lookup(f.position, 0)
-	if start.Offset >= end.Offset {
-		return nil
-	}
-	// The last batch before the end is a transaction's marker; keeping markers in sight tells when the end is reached.
-	cl, err := kgo.NewClient(append(f.d.Options(), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{f.position: {0: kgo.NewOffset().At(start.Offset)}}))...)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	for next := start.Offset; next < end.Offset; {
-		fs := cl.PollFetches(ctx)
-		if err := fs.Err(); err != nil {
-			return fmt.Errorf("read topic %s: %w", f.position, err)
+// openFeeds makes the feeds of an application. If an earlier run has begun another input, everything it left (topics, group, state) is taken back
+// first; outputs are topics that the application writes. All topics exist afterwards.
+func (d *Demo) openFeeds(ctx context.Context, sources []Source, outputs []string) ([]*feed, error) {
+	var feeds []*feed
+	same := true
+	for _, s := range sources {
+		f, err := d.openFeed(ctx, s)
+		if err != nil {
+			return nil, errors.Join(err, closeFeeds(feeds))
 		}
-		for r := range fs.RecordsAll() {
-			next = r.Offset + 1
-			if r.Attrs.IsControl() {
-				continue
+		feeds = append(feeds, f)
+		mine, err := f.resume()
+		if err != nil {
+			return nil, errors.Join(err, closeFeeds(feeds))
+		}
+		same = same && mine
+	}
+	if !same {
+		d.note("another input was begun before: starting afresh")
+		topics := slices.Clone(outputs)
+		for _, f := range feeds {
+			topics = append(topics, f.Topic, f.position)
+			f.cl.Close()
+		}
+		if err := d.reset(ctx, topics...); err != nil {
+			return nil, err
+		}
+		for i, f := range feeds {
+			err := f.In.rewind()
+			if err == nil {
+				feeds[i], err = d.openFeed(ctx, f.Source)
 			}
-			f.at = place{}
-			if err := json.Unmarshal(r.Value, &f.at); err != nil {
-				return fmt.Errorf("topic %s does not hold positions: %w", f.position, err)
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
-	return nil
+	var topics []string
+	for _, f := range feeds {
+		if same {
+			f.In.forget()
+		}
+		if f.at.Bytes > 0 {
+			d.note("input of topic %s: going on behind line %d", f.Topic, f.at.Lines)
+		}
+		topics = append(topics, f.Topic)
+	}
+	return feeds, d.createTopics(ctx, append(topics, outputs...)...)
 }
 
-// Resume skips what earlier runs have read of in. It answers false when in is another input than theirs: then Reset, NewFeed, and the input from its beginning.
-func (f *Feed) Resume(in io.Reader) (same bool, err error) {
-	n, err := io.CopyN(f.sum, in, f.at.Bytes)
+func closeFeeds(fs []*feed) (err error) {
+	for _, f := range fs {
+		f.cl.Close()
+		err = errors.Join(err, f.In.close())
+	}
+	return err
+}
+
+// resume skips what earlier runs have read. It answers false when the input is another than theirs.
+func (f *feed) resume() (same bool, err error) {
+	if f.at.Bytes == 0 {
+		return true, f.In.remember()
+	}
+	if err := f.In.remember(); err != nil {
+		return false, err
+	}
+	n, err := io.CopyN(f.sum, f.In.in, f.at.Bytes)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("read the input: %w", err)
 	}
-	return n == f.at.Bytes && (f.at.Bytes == 0 || string(f.sum.Sum(nil)) == string(f.at.Sum)), nil
+	return n == f.at.Bytes && bytes.Equal(f.sum.Sum(nil), f.at.Sum), nil
 }
 
-// Topics are the topics that the feed writes.
-func (f *Feed) Topics() []string { return []string{f.topic, f.position} }
-
-// Bytes is how much of the input is committed, Lines how many lines.
-func (f *Feed) Bytes() int64 { return f.at.Bytes }
-
-// Lines is the number of lines that are committed.
-func (f *Feed) Lines() int64 { return f.at.Lines }
-
 const (
-	linesPerTransaction = 10_000
-	longestLine         = 800_000 // what fits into a record
+	transactionLines = 10_000
+	transactionTime  = 100 * time.Millisecond
 )
 
-// Run writes the lines of in, which Resume has brought to the right place. progress is told the committed bytes.
-func (f *Feed) Run(ctx context.Context, in io.Reader, progress func(bytes int64)) error {
-	lines := lineReader{r: bufio.NewReaderSize(in, 64<<10)}
+// run writes the rest of the input. committed is told of more bytes.
+func (f *feed) run(ctx context.Context, committed func(bytes int64)) error {
+	in := readLines(f.In.in, ctx.Done())
 	for more := true; more; {
-		if err := f.cl.BeginTransaction(); err != nil {
-			return fmt.Errorf("feed: %w", err)
-		}
-		next := f.at
-		var failed error
-		for range linesPerTransaction {
-			line, err := lines.next()
-			if errors.Is(err, io.EOF) {
-				more = false
-				break
-			}
-			if err != nil {
-				return fmt.Errorf("read the input at byte %d: %w", next.Bytes, err)
-			}
-			f.sum.Write(line)
-			next.Bytes += int64(len(line))
-			next.Lines++
-			f.cl.Produce(ctx, &kgo.Record{Topic: f.topic, Value: bytes.TrimRight(line, "\r\n")}, func(_ *kgo.Record, err error) {
-				if err != nil && failed == nil {
-					failed = err
-				}
-			})
-		}
-		if next.Bytes == f.at.Bytes {
-			return f.cl.EndTransaction(ctx, kgo.TryCommit)
-		}
-		next.Sum = f.sum.Sum(nil)
-		value, err := json.Marshal(next)
-		if err != nil {
+		var lines [][]byte
+		var err error
+		if lines, more, err = f.some(ctx, in); err != nil {
 			return err
 		}
-		f.cl.Produce(ctx, &kgo.Record{Topic: f.position, Key: []byte("input"), Value: value}, func(_ *kgo.Record, err error) {
-			if err != nil && failed == nil {
-				failed = err
-			}
-		})
-		if err := f.cl.Flush(ctx); err != nil {
+		if len(lines) == 0 && (f.End == nil || f.at.Ended) {
+			return nil
+		}
+		before := f.at.Bytes
+		if err := f.write(ctx, lines, !more); err != nil {
 			return err
 		}
-		if failed != nil {
-			return fmt.Errorf("feed topic %s: %w", f.topic, failed)
-		}
-		if err := f.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
-			return fmt.Errorf("feed: end transaction: %w", err)
-		}
-		f.at = next
-		progress(f.at.Bytes)
+		committed(f.at.Bytes - before)
 	}
 	return nil
 }
 
-// lineReader cuts an input into lines with their ends.
-type lineReader struct {
-	r    *bufio.Reader
-	rest []byte // of a line that was cut
+// some takes lines for a transaction: what there is, when a while has passed since the first.
+func (f *feed) some(ctx context.Context, in *lines) (out [][]byte, more bool, err error) {
+	var late <-chan time.Time
+	for len(out) < transactionLines {
+		select {
+		case line, ok := <-in.c:
+			if !ok {
+				if in.err != nil {
+					return nil, false, fmt.Errorf("read the input behind line %d: %w", f.at.Lines+int64(len(out)), in.err)
+				}
+				return out, false, nil
+			}
+			if len(out) == 0 {
+				late = time.After(transactionTime)
+			}
+			out = append(out, line)
+		case <-late:
+			return out, true, nil
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+	return out, true, nil
 }
 
-// next is one line, in memory of its own. A line that is longer than a record may be comes in pieces, cut at spaces.
-func (l *lineReader) next() ([]byte, error) {
-	line := l.rest
-	l.rest = nil
-	for len(line) < longestLine {
-		part, err := l.r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case err == nil || errors.Is(err, io.EOF) && len(line) > 0:
-			return line, nil
-		case !errors.Is(err, bufio.ErrBufferFull):
+// write is one transaction.
+func (f *feed) write(ctx context.Context, lines [][]byte, last bool) error {
+	if err := f.cl.BeginTransaction(); err != nil {
+		return fmt.Errorf("feed: %w", err)
+	}
+	written := kgo.AbortingFirstErrPromise(f.cl)
+	next := f.at
+	next.Ended = next.Ended && len(lines) == 0
+	for _, line := range lines {
+		r, err := f.record(bytes.TrimRight(line, "\r\n"))
+		if err != nil {
+			return fmt.Errorf("line %d of the input of topic %s: %w", next.Lines+1, f.Topic, err)
+		}
+		f.sum.Write(line)
+		next.Bytes += int64(len(line))
+		next.Lines++
+		next.Latest = max(next.Latest, r.Timestamp.UnixMilli())
+		f.cl.Produce(ctx, r, written.Promise())
+	}
+	if last && f.End != nil {
+		next.Ended = true
+		all, err := f.partitions(ctx)
+		if err != nil {
+			return err
+		}
+		for p := range all {
+			r := f.End(time.UnixMilli(next.Latest))
+			r.Topic, r.Context = f.Topic, context.WithValue(ctx, to(0), p)
+			f.cl.Produce(ctx, r, written.Promise())
+		}
+	}
+	next.Sum = f.sum.Sum(nil)
+	value, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	f.cl.Produce(ctx, &kgo.Record{Topic: f.position, Key: []byte("input"), Value: value}, written.Promise())
+	if err := written.Err(); err != nil {
+		return fmt.Errorf("feed topic %s: %w", f.Topic, err) // the next run ends the transaction
+	}
+	if err := f.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return fmt.Errorf("feed topic %s: %w", f.Topic, err)
+	}
+	f.at = next
+	return nil
+}
+
+// partitions is how many the topic has: it may have been there before.
+func (f *feed) partitions(ctx context.Context) (int, error) {
+	topics, err := f.d.admin.ListTopics(ctx, f.Topic)
+	if err != nil {
+		return 0, fmt.Errorf("topic %s: %w", f.Topic, err)
+	}
+	return len(topics[f.Topic].Partitions), nil
+}
+
+func (f *feed) record(line []byte) (*kgo.Record, error) {
+	r := &kgo.Record{Value: line}
+	if f.Record != nil {
+		var err error
+		if r, err = f.Record(line); err != nil {
 			return nil, err
 		}
 	}
-	if i := bytes.LastIndexAny(line, " \t"); i > 0 {
-		l.rest = bytes.Clone(line[i:])
-		line = line[:i:i]
+	r.Topic = f.Topic
+	if r.Timestamp.IsZero() {
+		r.Timestamp = time.Now()
 	}
-	return line, nil
+	return r, nil
 }
-
-// Close closes the feed's client.
-func (f *Feed) Close() { f.cl.Close() }

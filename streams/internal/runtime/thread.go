@@ -74,7 +74,9 @@ type Thread struct {
 	assigned   bool      // the group has answered at least once
 	processed  atomic.Int64
 	commits    atomic.Int64
-	requests   chan func() // answered between records
+	requests   chan *request                      // answered between records
+	wake       atomic.Pointer[context.CancelFunc] // ends the waiting of a poll
+	ended      chan struct{}                      // closed when the loop is left
 
 	turn     atomic.Int64            // when the current turn began, for the watchdog
 	snapshot atomic.Pointer[[]*Task] // the running tasks, for the watchdog
@@ -97,7 +99,7 @@ func (m *member) runs() bool { return m.queues != nil }
 
 // NewThread makes a thread. Its clients are closed by Run.
 func NewThread(s ThreadSpec) *Thread {
-	t := &Thread{ThreadSpec: s, tasks: map[topology.TaskID]*member{}, inputs: map[TopicPartition]*member{}, requests: make(chan func(), 16)}
+	t := &Thread{ThreadSpec: s, tasks: map[topology.TaskID]*member{}, inputs: map[TopicPartition]*member{}, requests: make(chan *request, 16), ended: make(chan struct{})}
 	t.snapshot.Store(&[]*Task{})
 	return t
 }
@@ -134,6 +136,7 @@ func (t *Thread) Run(ctx context.Context) (err error) {
 			err = t.commit(work, time.Now(), everything)
 		}
 		ended <- t.close(work, err)
+		close(t.ended)
 	}()
 	return t.watch(ended, cancel)
 }
@@ -196,22 +199,6 @@ func (t *Thread) close(ctx context.Context, err error) error {
 	return errors.Join(errs...)
 }
 
-// Do runs f in the thread, between records, and waits for it.
-func (t *Thread) Do(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	select {
-	case t.requests <- func() { f(); close(done) }:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Task is the running task of that id, nil if the thread has none. Only for use within Do.
 func (t *Thread) Task(id topology.TaskID) *Task {
 	if m := t.tasks[id]; m != nil && m.runs() {
@@ -262,9 +249,7 @@ func (t *Thread) step(stop, ctx context.Context) error {
 	if err := t.poll(stop); err != nil {
 		return err
 	}
-	for range len(t.requests) {
-		(<-t.requests)()
-	}
+	t.answer()
 	if err := t.process(); err != nil {
 		return err
 	}
@@ -421,7 +406,16 @@ func (t *Thread) poll(ctx context.Context) error {
 		t.balance()
 		return nil
 	}
-	got := false
+	busy, got := wait == 0, false
+	if wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		t.wake.Store(&cancel)
+		if len(t.requests) > 0 {
+			wait = 0
+		}
+	}
 	err := t.Consumer.Poll(ctx, wait, pollMax, func(tp TopicPartition, rs []topology.Raw, high int64) {
 		got = true
 		m := t.inputs[tp]
@@ -434,7 +428,7 @@ func (t *Thread) poll(ctx context.Context) error {
 		q.SetLag(max(high-q.next, 0))
 	})
 	t.balance()
-	if wait == 0 || got {
+	if busy || got {
 		t.idleSince = time.Time{}
 	} else if t.idleSince.IsZero() {
 		t.idleSince = now

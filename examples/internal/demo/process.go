@@ -1,0 +1,99 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/millrace-go/millrace/streams"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// Job is what an example does beside its topology.
+type Job struct {
+	// Sources are read one after the other.
+	Sources []Source
+	// Outputs are the topics that the topology writes.
+	Outputs []string
+	// Live is shown now and then while the job runs. nil: nothing is.
+	Live func(app *streams.App) (string, error)
+	// Result is called when everything is processed and committed, while the application still runs.
+	Result func(ctx context.Context, d *Demo, app *streams.App) error
+}
+
+var errEnded = errors.New("the application has ended")
+
+// Process runs a topology until it has processed and committed the whole input, or until ctx is done.
+func (d *Demo) Process(ctx context.Context, t *topology.Topology, j Job) (err error) {
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	feeds, err := d.openFeeds(ctx, j.Sources, j.Outputs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFeeds(feeds)) }()
+	app, err := streams.New(t, d.config())
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed = app.Run(running)
+	}()
+	defer func() {
+		stop()
+		<-ended
+		switch {
+		case ctx.Err() != nil: // what else has failed failed of that
+			err = errors.Join(errStopped, failed)
+		case errors.Is(err, errEnded):
+			err = failed
+		default:
+			err = errors.Join(err, failed)
+		}
+	}()
+	if app.Wait(running, streams.Running) != nil {
+		return errEnded
+	}
+	d.ready(app.Report())
+	if err := d.follow(running, app, j, feeds, ended); err != nil {
+		return err
+	}
+	return j.Result(ctx, d, app)
+}
+
+// follow feeds the application and shows how far it has come, until it has processed and committed everything.
+func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*feed, ended <-chan struct{}) error {
+	show := d.progress(feeds)
+	done := make(chan error, 1)
+	go func() {
+		for _, f := range feeds {
+			if err := f.run(ctx, show.committed); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- app.CaughtUp(ctx)
+	}()
+	second := time.NewTimer(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case err := <-done:
+			show.finish(app.Processed())
+			return err
+		case <-ended:
+			return errEnded
+		case <-second.C:
+			began := time.Now()
+			if err := show.live(app, j.Live); err != nil {
+				return err
+			}
+			second.Reset(max(time.Second, 20*time.Since(began))) // looking on must not slow the job down
+		}
+	}
+}
