@@ -43,7 +43,7 @@ func (c *Coordinator) describeGroups(req *kmsg.DescribeGroupsRequest) *kmsg.Desc
 }
 
 // describe tells the protocol and what members say in it only while the group
-// is stable, as until then it may yet change.
+// is stable, as until then it may yet change. What they have they have.
 func (k *classic) describe(rg *kmsg.DescribeGroupsResponseGroup) {
 	rg.State = k.state.String()
 	rg.ProtocolType = k.protocolType
@@ -56,8 +56,8 @@ func (k *classic) describe(rg *kmsg.DescribeGroupsResponseGroup) {
 		rm.ClientID, rm.ClientHost = m.client.ID, m.client.Host
 		if k.state == stable {
 			rm.ProtocolMetadata, _ = m.metadata(k.protocol)
-			rm.MemberAssignment = m.assignment
 		}
+		rm.MemberAssignment = m.assignment
 		rg.Members = append(rg.Members, rm)
 	}
 }

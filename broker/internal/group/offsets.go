@@ -72,6 +72,8 @@ func (c *Coordinator) committer(now time.Time, id, member string, instance *stri
 	g := c.groups[id]
 	if g == nil {
 		switch {
+		case generation >= 0 && how == commitPlain && version >= 9:
+			return nil, kerr.GroupIDNotFound
 		case generation >= 0:
 			return nil, kerr.IllegalGeneration
 		case len(c.groups) >= c.cfg.MaxGroups:
@@ -83,7 +85,7 @@ func (c *Coordinator) committer(now time.Time, id, member string, instance *stri
 		return g, g.consumer.mayCommit(member, instance, generation, how, version)
 	}
 	if g.classic == nil {
-		if generation >= 0 || member != "" || instance != nil {
+		if generation >= 0 {
 			return nil, kerr.UnknownMemberID
 		}
 		return g, nil
