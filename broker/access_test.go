@@ -128,6 +128,7 @@ var accesses = []access{
 	{name: "DeleteGroups", needs: []right{{kmsg.ACLResourceTypeGroup, "none", opDelete}}, req: versioned(&kmsg.DeleteGroupsRequest{Groups: []string{"none"}}, 2)},
 	{name: "OffsetDelete", needs: []right{groupRight(opDelete), topicRight(opRead)}, req: versioned(&kmsg.OffsetDeleteRequest{Group: "g", Topics: []kmsg.OffsetDeleteRequestTopic{
 		{Topic: "t", Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: 7}}}}}, 0)},
+	{name: "DescribeClientQuotas", needs: []right{clusterRight(opDescribeConfigs)}, req: versioned(&kmsg.DescribeClientQuotasRequest{}, 1)},
 	{name: "DescribeUserSCRAMCredentials", needs: []right{clusterRight(opDescribe)}, req: versioned(&kmsg.DescribeUserSCRAMCredentialsRequest{}, 0)},
 	{name: "AlterUserSCRAMCredentials", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "nobody", Mechanism: 1}}}, 0)},
 	{name: "DescribeProducers", needs: []right{topicRight(opRead)}, req: versioned(&kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: []int32{0}}}}, 0)},

@@ -46,6 +46,10 @@ rm -rf "$work/state"
 "$work/wordcount" -brokers "$broker" -dir "$work/state" -top 0 "$work/first.txt" >"$work/both.got"
 cmp "$work/both.want" "$work/both.got" || fail "wordcount after Java counts otherwise than the shell"
 
+echo "   groups of the embedded broker answer as those of Apache Kafka"
+MILLRACE_KAFKA="$broker" go test ./broker -run TestOracle -count=1 >"$work/oracle.out" 2>&1 || fail "$(grep -v level= "$work/oracle.out" | tail -40)"
+scripts/interop-security.sh "$libs"
+
 if [ -e scripts/interop-broker.sh ]; then
   echo "4. Java and kcat against the embedded broker"
   scripts/interop-broker.sh

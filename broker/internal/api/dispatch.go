@@ -101,6 +101,8 @@ func table() []api {
 			shape: shape.MustParse("[i8 str [str i8 str]] i8")},
 		{key: kmsg.OffsetDelete, min: 0, max: 0, handle: on(offsetDelete),
 			shape: shape.MustParse("str [str [i32]]")},
+		{key: kmsg.DescribeClientQuotas, min: 0, max: 1, handle: on(describeClientQuotas),
+			shape: shape.MustParse("[str i8 str] i8")},
 		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, handle: on(describeUserSCRAMCredentials),
 			shape: shape.MustParse("[str]")},
 		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, handle: on(alterUserSCRAMCredentials),
