@@ -17,6 +17,8 @@ const (
 	// baseAbsent, baseValue: what the store below held when a dirty entry became dirty; neither: the engine knows.
 	baseAbsent
 	baseValue
+	// below: the engine may hold the key.
+	below
 	// recent: read or written since the last sweep.
 	recent
 	// listed: in the table's order, if it keeps one.

@@ -126,7 +126,7 @@ func (s *keyed) flushOne(e *entry, base []byte) error {
 
 // left takes an entry that the cache has given up out of memory if there is nothing below that it would hide.
 func (s *keyed) left(e *entry) {
-	s.t.residents--
+	s.t.released(e)
 	if s.t.rows == nil && e.flags&absent != 0 {
 		s.t.drop(e)
 	}

@@ -79,19 +79,19 @@ func (p *place) table(a area, total *tally) *table {
 	if p == nil {
 		return newTable(nil, total)
 	}
-	r := p.rows(a, areaPrefix(p.prefix, a))
-	r.fresh = !p.found
-	return newTable(r, total)
+	t := newTable(p.rows(a, areaPrefix(p.prefix, a)), total)
+	t.complete = !p.found
+	return t
 }
 
-// segmentTable is a table over one segment of an area.
-func (p *place) segmentTable(a area, id int64, fresh bool, total *tally) *table {
+// segmentTable is a table over one segment of an area; the engine has no rows of a new one.
+func (p *place) segmentTable(a area, id int64, isNew bool, total *tally) *table {
 	if p == nil {
 		return newTable(nil, total)
 	}
-	r := p.rows(a, segmentPrefix(p.prefix, a, id))
-	r.fresh = fresh
-	return newTable(r, total)
+	t := newTable(p.rows(a, segmentPrefix(p.prefix, a, id)), total)
+	t.complete = isNew
+	return t
 }
 
 // segmentIDs lists the segments of an area that have rows.

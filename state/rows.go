@@ -10,7 +10,6 @@ import (
 type rows struct {
 	db     *DB
 	prefix []byte
-	fresh  bool // nothing was ever written to the range
 	owner  storePartition
 	store  string
 
@@ -31,9 +30,6 @@ func (r *rows) damaged(err error) error {
 
 // get appends a row's value to dst.
 func (r *rows) get(dst, key []byte) (value []byte, ok bool, err error) {
-	if r.fresh {
-		return dst, false, nil
-	}
 	if err := r.db.f.failed(); err != nil {
 		return dst, false, err
 	}

@@ -134,7 +134,7 @@ func (t *table) scan(s span, reverse bool, f func(key, value []byte, held bool) 
 
 // each calls f with what the cursor has before it. See table.scan.
 func (c *cursor) each(f func(key, value []byte, held bool) bool) error {
-	if c.t.rows != nil && !c.t.rows.fresh {
+	if c.t.rows != nil && !c.t.complete {
 		return c.t.merge(c, f)
 	}
 	for {

@@ -79,7 +79,7 @@ type segments struct {
 	list     []*segment
 	last     *segment // the one used last
 	interval Time
-	open     func(id int64, fresh bool) *segment
+	open     func(id int64, isNew bool) *segment
 	gone     func(before int64) // the segments before an id have gone
 	after    int64              // the lowest id that can still be used
 }

@@ -17,9 +17,12 @@ import (
 type table struct {
 	index
 	rows *rows // the engine's rows under it; nil: none
+	// complete: every row of the engine is in the table too, so that the engine need not be read. So it is from the first row on, until a sweep
+	// gives one up.
+	complete bool
 
-	// order holds the entries that a range read has to see: all without an engine, else the unapplied ones, and what a record cache of a time
-	// store holds. nil until it is needed.
+	// order holds the entries that a range read has to see: all of a complete table or one without an engine, else the unapplied ones, and what
+	// a record cache of a time store holds. nil until it is needed.
 	order *btree.BTreeG[*entry]
 	held  bool // the order has to hold what a record cache holds
 
@@ -43,7 +46,7 @@ func newTable(r *rows, total *tally) *table { return &table{rows: r, seq: 1, tot
 // tally is the size of entries over an engine. Without one nothing is counted.
 type tally struct {
 	pending int64 // unapplied
-	clean   int64 // the others
+	clean   int64 // those that only save reads: neither unapplied nor in a record cache
 }
 
 func (t *table) count(pending, clean int64) {
@@ -60,7 +63,7 @@ func (t *table) find(key []byte) (*entry, error) {
 		e.flags |= recent
 		return e, nil
 	}
-	if t.rows == nil {
+	if t.rows == nil || t.complete {
 		return nil, nil
 	}
 	value, ok, err := t.rows.get(t.scratch[:0], key)
@@ -70,9 +73,8 @@ func (t *table) find(key []byte) (*entry, error) {
 	t.scratch = value
 	// What is not there is remembered as well: a new key is looked for before it is written.
 	e := t.index.add(key, hash)
-	e.flags = recent
-	if !ok {
-		e.flags |= absent
+	if e.flags = recent | below; !ok {
+		e.flags = recent | absent
 	}
 	e.data = append(e.data, value...)
 	t.count(0, e.size())
@@ -112,7 +114,10 @@ func (t *table) touch(key []byte) (e *entry, known bool) {
 		return e, true
 	}
 	t.count(0, e.size())
-	return e, t.rows.fresh
+	if !t.complete {
+		e.flags |= below
+	}
+	return e, t.complete
 }
 
 // put writes a value.
@@ -147,6 +152,9 @@ func (t *table) write(e *entry, value []byte, gone bool) {
 		t.live++
 	}
 	e.seq = t.seq
+	if n := int(e.klen) + len(value); cap(e.data) > 1024 && cap(e.data) > 4*n { // it was a large value once
+		e.data = append(make([]byte, 0, n), e.key()...)
+	}
 	e.data = append(e.data[:e.klen], value...)
 	e.flags = e.flags&^(absent|grave) | recent
 	if gone {
@@ -158,6 +166,9 @@ func (t *table) write(e *entry, value []byte, gone bool) {
 		} else {
 			e.flags |= unapplied
 			t.unapplied = append(t.unapplied, e)
+			if e.flags&resident != 0 {
+				before = 0
+			}
 			t.count(e.size(), -before)
 		}
 	}
@@ -214,10 +225,10 @@ func (t *table) closed() {
 // apply puts the unapplied rows into a batch. Once it is committed, call applied.
 func (t *table) apply(b *Batch) {
 	for _, e := range t.unapplied {
-		if e.flags&absent != 0 {
-			b.delete(t.rows.prefix, e.key())
-		} else {
+		if e.flags&absent == 0 {
 			b.set(t.rows.prefix, e.key(), e.value())
+		} else if e.flags&below != 0 {
+			b.delete(t.rows.prefix, e.key())
 		}
 	}
 }
@@ -227,17 +238,31 @@ func (t *table) applied() error {
 	if len(t.unapplied) == 0 {
 		return nil
 	}
-	t.rows.fresh = false
+	clean := int64(0)
 	for i, e := range t.unapplied {
 		t.unapplied[i] = nil
 		e.flags &^= unapplied
-		if t.held && t.open == 0 && e.flags&(listed|resident) == listed {
-			t.unlist(e)
+		gone := e.flags&absent != 0
+		if gone && t.open == 0 {
+			if e.flags&listed != 0 {
+				t.unlist(e)
+			}
+			t.index.remove(e)
+			continue
+		}
+		if !gone {
+			e.flags |= below
+		}
+		if e.flags&resident == 0 {
+			clean += e.size()
+			if t.held && !t.complete && e.flags&listed != 0 && t.open == 0 {
+				t.unlist(e)
+			}
 		}
 	}
 	t.unapplied = t.unapplied[:0]
-	t.count(-t.size.pending, t.size.pending)
-	if !t.held && t.open == 0 && t.order != nil {
+	t.count(-t.size.pending, clean)
+	if t.order != nil && t.open == 0 && (!t.scanned || !t.held && !t.complete) {
 		t.order.Scan(func(e *entry) bool {
 			e.flags &^= listed
 			return true
@@ -249,6 +274,18 @@ func (t *table) applied() error {
 	}
 	t.scanned = false
 	return t.rows.refresh()
+}
+
+// released is told that a record cache has given an entry up.
+func (t *table) released(e *entry) {
+	t.residents--
+	if t.rows == nil || e.flags&unapplied != 0 {
+		return
+	}
+	t.count(0, e.size())
+	if e.flags&listed != 0 && !t.complete && t.open == 0 {
+		t.unlist(e)
+	}
 }
 
 func (t *table) unlist(e *entry) {
@@ -272,6 +309,9 @@ func (t *table) sweep(size int64) {
 		case e.flags&recent != 0:
 			e.flags &^= recent
 		default:
+			if e.flags&absent == 0 {
+				t.complete = false
+			}
 			t.drop(e)
 		}
 	}
@@ -333,9 +373,9 @@ func (t *table) sort() {
 		e.flags |= listed
 		t.order.Set(e)
 	}
-	if t.rows == nil || t.held {
+	if t.rows == nil || t.held || t.complete {
 		t.index.each(func(e *entry) {
-			if t.rows == nil || e.flags&(unapplied|resident) != 0 {
+			if t.rows == nil || t.complete || e.flags&(unapplied|resident) != 0 {
 				list(e)
 			}
 		})

@@ -54,16 +54,16 @@ func (s *timed) open(name string, l layout, o *options, e Env) error {
 		s.front.flushOne, s.front.left, s.front.tables = s.flushOne, s.left, s.rowTables
 	}
 	s.segs.interval = o.segmentInterval()
-	s.segs.open = func(id int64, fresh bool) *segment {
+	s.segs.open = func(id int64, isNew bool) *segment {
 		g := &segment{id: id, dead: id < s.segs.after}
 		if g.dead {
 			g.t = newTable(nil, e.total)
 			return g
 		}
-		g.t = p.segmentTable(areaRows, id, fresh, e.total)
+		g.t = p.segmentTable(areaRows, id, isNew, e.total)
 		g.t.held = s.front != nil
 		if s.timeFirst {
-			g.byTime = p.segmentTable(areaByTime, id, fresh, e.total)
+			g.byTime = p.segmentTable(areaByTime, id, isNew, e.total)
 		}
 		return g
 	}
@@ -194,18 +194,16 @@ func (s *timed) flushOne(e *entry, base []byte) error {
 // left takes an entry that the cache has given up out of memory if the segment has expired, or if there is nothing below that it would hide.
 func (s *timed) left(e *entry) {
 	g := s.segs.find(s.layout.time(e.key()))
-	g.t.residents--
-	switch {
-	case g.t.rows == nil && (g.dead || e.flags&absent != 0):
-		if g.byTime != nil {
-			g.byTime.delete(s.byTime(e.key()))
-		}
-		g.t.drop(e)
-		if g.dead && g.t.residents == 0 {
-			s.segs.remove(g)
-		}
-	case e.flags&(listed|unapplied) == listed && g.t.rows != nil && g.t.open == 0:
-		g.t.unlist(e)
+	g.t.released(e)
+	if g.t.rows != nil || !g.dead && e.flags&absent == 0 {
+		return
+	}
+	if g.byTime != nil {
+		g.byTime.delete(s.byTime(e.key()))
+	}
+	g.t.drop(e)
+	if g.dead && g.t.residents == 0 {
+		s.segs.remove(g)
 	}
 }
 

@@ -43,8 +43,8 @@ func (s *versioned) open(name string, o *options, e Env) error {
 		}
 	}
 	s.history.interval = o.segmentInterval()
-	s.history.open = func(id int64, fresh bool) *segment {
-		return &segment{id: id, t: p.segmentTable(areaPast, id, fresh, e.total)}
+	s.history.open = func(id int64, isNew bool) *segment {
+		return &segment{id: id, t: p.segmentTable(areaPast, id, isNew, e.total)}
 	}
 	s.history.gone = func(before int64) { p.expire(areaPast, before) }
 	return s.history.load(p, areaPast, s.observed-s.retention)
