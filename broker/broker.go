@@ -187,6 +187,7 @@ func nodeConfig(c Config) api.Config {
 		},
 		Security:      c.Security.node(),
 		MaintainEvery: c.MaintainEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
+		FetchMemory: c.Limits.FetchMemory, MinFreeBytes: c.Limits.MinFreeBytes,
 	}
 }
 

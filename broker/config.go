@@ -88,6 +88,7 @@ type Limits struct {
 	FrameBytesPreAuth int           // longest request of a client that has yet to authenticate, 64 KiB
 	InFlightBytes     int64         // requests being read or handled, 128 MiB; beyond it the broker stops reading
 	FetchBytes        int           // records in one response, 55 MiB
+	FetchMemory       int64         // records in all responses, 256 MiB; beyond it a response gets one batch
 	Connections       int           // 1,000
 	ConnectionsPerIP  int           // 100; not for loopback
 	ConnectionsPerSec float64       // 50; not for loopback
@@ -103,6 +104,8 @@ type Limits struct {
 	TransactionalIDs      int           // 10,000
 	TransactionMaxTimeout time.Duration // 15 min
 	TransactionalIDExpiry time.Duration // 7 days
+
+	MinFreeBytes uint64 // of the disk, 64 MiB; with less, no records are accepted
 }
 
 // Groups times the group coordinator. A zero field takes the default.
@@ -155,6 +158,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&l.FrameBytesPreAuth, 64<<10)
 	setDefault(&l.InFlightBytes, 128<<20)
 	setDefault(&l.FetchBytes, 55<<20)
+	setDefault(&l.FetchMemory, 256<<20)
+	setDefault(&l.MinFreeBytes, 64<<20)
 	setDefault(&l.Connections, 1000)
 	setDefault(&l.ConnectionsPerIP, 100)
 	setDefault(&l.ConnectionsPerSec, 50)

@@ -78,6 +78,8 @@ func (n *Node) produceAllowed(r *wire.Request, req *kmsg.ProduceRequest, t *topi
 	switch {
 	case req.Version < 3:
 		return kerr.UnsupportedVersion.Code
+	case n.full.Load():
+		return kerr.KafkaStorageError.Code
 	case req.Acks < -1 || req.Acks > 1:
 		return kerr.InvalidRequiredAcks.Code
 	case !n.may(r, kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic, t.Name):

@@ -45,6 +45,7 @@ type fetcher struct {
 	parts   []fetchPart
 	failed  bool // some partition has an error, which the client should hear about now
 	bytes   int
+	held    int64
 	buffers []*[]byte
 }
 
@@ -152,7 +153,7 @@ func (f *fetcher) poll(ctx context.Context, deadline time.Time) {
 // that the limits hold (KIP-74).
 func (f *fetcher) read() {
 	f.bytes = 0
-	left := min(int(f.req.MaxBytes), f.n.cfg.FetchBytes)
+	left := min(int64(f.req.MaxBytes), int64(f.n.cfg.FetchBytes), f.n.cfg.FetchMemory-f.n.fetching.Load())
 	for _, p := range f.parts {
 		resetFetch(p.resp, p.req.Partition)
 		if diverged(p, p.resp) {
@@ -162,7 +163,7 @@ func (f *fetcher) read() {
 		buf := fetchBuffers.Get().(*[]byte)
 		res, err := p.p.Read(commitlog.ReadRequest{
 			Offset:      p.req.FetchOffset,
-			MaxBytes:    max(0, min(left, int(p.req.PartitionMaxBytes))),
+			MaxBytes:    int(max(0, min(left, int64(p.req.PartitionMaxBytes)))),
 			MinOneBatch: f.bytes == 0,
 			Isolation:   f.iso,
 			Buffer:      *buf,
@@ -195,7 +196,8 @@ func (f *fetcher) read() {
 			}
 		}
 		f.bytes += len(res.Records)
-		left -= len(res.Records)
+		left -= int64(len(res.Records))
+		f.hold(int64(len(res.Records)))
 	}
 }
 
@@ -222,8 +224,15 @@ const maxPooledFetch = 8 << 20
 // SizeHint is part of wire.Sized.
 func (f *fetcher) SizeHint() int { return f.bytes + 256 + 128*(len(f.parts)+len(f.resp.Topics)) }
 
+// hold counts bytes among those of all responses, until Release.
+func (f *fetcher) hold(n int64) {
+	f.held += n
+	f.n.fetching.Add(n)
+}
+
 // Release gives the buffers back. The records must not be used any more.
 func (f *fetcher) Release() {
+	f.hold(-f.held)
 	for _, b := range f.buffers {
 		if cap(*b) <= maxPooledFetch {
 			fetchBuffers.Put(b)

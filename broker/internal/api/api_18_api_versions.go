@@ -9,12 +9,14 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
-// features are the finalised features. transaction.version 2 is KIP-890: batches register their partitions themselves
-// and every end of a transaction raises the epoch.
+// features are the finalised features. group.version 1 is KIP-848, the consumer groups that the broker balances.
+// transaction.version 2 is KIP-890: batches register their partitions themselves and every end of a transaction raises
+// the epoch.
 var features = []struct {
 	name string
 	max  int16
 }{
+	{"group.version", 1},
 	{"transaction.version", 2},
 }
 

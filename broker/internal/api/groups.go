@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -105,18 +106,7 @@ func (g *groups) run(c *group.Coordinator) {
 		g.queue = nil
 		g.closed = stopping
 		g.mu.Unlock()
-		g.tellTopics(c)
-		now := g.now()
-		for _, call := range queue {
-			call(c, now)
-		}
-		if !c.NextDeadline().After(now) {
-			c.Tick(now)
-		}
-		if stopping {
-			c.Shutdown()
-		}
-		if err := g.release(c.Take()); err != nil {
+		if err := g.turn(c, queue, stopping); err != nil {
 			g.log.Error("group coordinator: writes were not stored, its state is loaded anew", "err", err)
 			if c, err = g.reload(); err != nil {
 				g.log.Error("group coordinator stopped", "err", err)
@@ -127,6 +117,28 @@ func (g *groups) run(c *group.Coordinator) {
 			return
 		}
 	}
+}
+
+// turn does what has come up. The coordinator is not to be used any more after an error: its memory is ahead of what is
+// stored. A panic is such an error, as nobody else may pay for a request that caused one.
+func (g *groups) turn(c *group.Coordinator, queue []func(*group.Coordinator, time.Time), stopping bool) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	g.tellTopics(c)
+	now := g.now()
+	for _, call := range queue {
+		call(c, now)
+	}
+	if !c.NextDeadline().After(now) {
+		c.Tick(now)
+	}
+	if stopping {
+		c.Shutdown()
+	}
+	return g.release(c.Take())
 }
 
 // tellTopics lets the coordinator know of topics that have come, grown or gone since it was told.

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -43,6 +43,8 @@ type Config struct {
 	MaintainEvery time.Duration // retention, compaction and the like
 	FlushEvery    time.Duration // with commitlog.SyncInterval
 	FetchBytes    int           // of one response, whatever the client asks for
+	FetchMemory   int64         // of all responses together; beyond it each gets no more than a batch
+	MinFreeBytes  uint64        // of the disk; with less, nothing more is accepted
 }
 
 // Node is a broker without its listeners. Its methods may be called from any goroutine.
@@ -57,6 +59,9 @@ type Node struct {
 	log     *slog.Logger
 	cluster string
 	apis    []api
+
+	fetching atomic.Int64 // bytes of records in responses that are not written yet
+	full     atomic.Bool  // the disk is
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -113,6 +118,9 @@ func Open(cfg Config) (_ *Node, err error) {
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
 	n.every(ctx, time.Second, func(context.Context) { n.txns.tick() })
+	n.every(ctx, time.Minute, func(context.Context) { n.txns.sweep() })
+	n.checkSpace()
+	n.every(ctx, time.Second, func(context.Context) { n.checkSpace() })
 	n.every(ctx, min(time.Second, cfg.MaintainEvery), func(ctx context.Context) {
 		if err := n.logs.Maintain(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("maintenance of the log", "err", err)
@@ -147,6 +155,24 @@ func (n *Node) every(ctx context.Context, d time.Duration, f func(context.Contex
 			}
 		}
 	})
+}
+
+// checkSpace looks at the disk. A full one is worse than one that is not written to any more: Pebble cannot go on when a
+// write fails.
+func (n *Node) checkSpace() {
+	u, err := n.cfg.FS.GetDiskUsage(n.cfg.Dir)
+	if err != nil { // not every file system knows
+		return
+	}
+	full := u.AvailBytes < n.cfg.MinFreeBytes
+	if n.full.Swap(full) == full {
+		return
+	}
+	if full {
+		n.log.Error("the disk is full: nothing more is accepted", "dir", n.cfg.Dir, "free", u.AvailBytes, "needed", n.cfg.MinFreeBytes)
+	} else {
+		n.log.Info("the disk has room again", "dir", n.cfg.Dir, "free", u.AvailBytes)
+	}
 }
 
 // reconcile makes the log hold exactly the partitions of the catalogue: a stop may have come between the two.
@@ -252,6 +278,10 @@ func (n *Node) brokerConfigs() map[string]string {
 		"transaction.state.log.replication.factor": "1",
 		"transaction.max.timeout.ms":               fmt.Sprint(n.cfg.TxnLimits.MaxTimeout.Milliseconds()),
 	}
-	maps.Copy(c, n.cfg.Configs)
+	for name, v := range n.cfg.Configs {
+		if ok, _ := topics.CheckBroker(name, v); !ok { // those are shown with their sources
+			c[name] = v
+		}
+	}
 	return c
 }

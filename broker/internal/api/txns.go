@@ -313,6 +313,43 @@ func (x *txns) tickOne(e *entry) error {
 	return nil
 }
 
+// sweep aborts transactions that are open in a log although no transactional id knows of them: a partition that was
+// offline when the transaction ended, and came back. Nobody else would, and readers would wait for ever.
+func (x *txns) sweep() {
+	byPID := map[int64]*entry{}
+	for _, e := range x.all() {
+		e.mu.Lock()
+		byPID[e.t.ProducerID] = e
+		e.mu.Unlock()
+	}
+	for _, p := range x.logs.Partitions() {
+		for _, o := range p.OpenTransactions() {
+			if err := x.sweepOne(p, o, byPID[o.ProducerID]); err != nil {
+				x.log.Error("a transaction that nobody owns is not aborted", "partition", p.ID().String(), "producer", o.ProducerID, "err", err)
+			}
+		}
+	}
+}
+
+func (x *txns) sweepOne(p *commitlog.Partition, o commitlog.OpenTxn, e *entry) error {
+	if e != nil {
+		if !e.mu.TryLock() {
+			return nil // in use, so it is not forgotten
+		}
+		defer e.mu.Unlock()
+		prepared := e.t.State == txn.PrepareCommit || e.t.State == txn.PrepareAbort
+		if prepared || e.t.Epoch == o.Epoch && e.t.Has(txn.Partition(p.ID())) {
+			return nil
+		}
+		if !slices.Contains(p.OpenTransactions(), o) {
+			return nil // it has ended since it was listed
+		}
+	}
+	x.log.Warn("aborting a transaction that no transactional id owns", "partition", p.ID().String(), "producer", o.ProducerID, "epoch", o.Epoch)
+	_, err := p.AppendMarker(o.ProducerID, o.Epoch, coordinatorEpoch, false)
+	return err
+}
+
 // append guards the append of a transactional batch: f runs while the transaction cannot end. implicit says that the
 // batch itself registers its partition.
 func (x *txns) append(id string, pid int64, epoch int16, p txn.Partition, implicit bool, f func(commitlog.AppendOptions) error) (code int16, err error) {

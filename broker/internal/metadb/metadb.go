@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -71,7 +72,7 @@ func Open(fs vfs.FS, dir string, o Options) (*DB, error) {
 	cache := pebble.NewCache(4 << 20)
 	defer cache.Unref()
 	events := pebble.EventListener{
-		BackgroundError: func(err error) { log.Error("metadata database: background error", "err", err) },
+		BackgroundError: func(err error) { l.Errorf("background error: %v", err) },
 		// The default listener ends the process on corruption. Reads return the error all the same.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			log.Error("metadata database: corruption", "path", i.Path, "err", i.Details)
@@ -246,16 +247,27 @@ type logger struct {
 	log    *slog.Logger
 	onFail func(error)
 
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error
+	last time.Time // of the last line
 }
 
 type fatalCommit struct{ err error }
 
 func (l *logger) Infof(string, ...any) {}
 
+// Errorf logs at most one line a second: Pebble tries again at once what fails for good, such as a flush to a full disk.
 func (l *logger) Errorf(format string, args ...any) {
-	l.log.Error("metadata database: " + fmt.Sprintf(format, args...))
+	now := time.Now()
+	l.mu.Lock()
+	quiet := now.Sub(l.last) < time.Second
+	if !quiet {
+		l.last = now
+	}
+	l.mu.Unlock()
+	if !quiet {
+		l.log.Error("metadata database: " + fmt.Sprintf(format, args...))
+	}
 }
 
 func (l *logger) Fatalf(format string, args ...any) {

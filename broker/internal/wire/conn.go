@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -188,6 +189,7 @@ func (c *Conn) read(answers chan<- answer) error {
 		select {
 		case answers <- a:
 		case <-c.ctx.Done():
+			release(a.resp)
 			return c.ctx.Err()
 		}
 		if a.last {
@@ -245,17 +247,7 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	}
 	req := &Request{Conn: c, Key: h.key, Version: h.version, ClientID: h.clientID}
 	a.correlationID, a.version = h.correlationID, h.version
-	switch c.s.h.Check(c, h.key, h.version) {
-	case ServeV0:
-		a.version = 0
-	case Serve:
-		if req.Body, err = c.s.h.Decode(h.key, h.version, body); err != nil {
-			return a, false, fmt.Errorf("%w: %s v%d from client %q: %w", ErrFrame, kmsg.NameForKey(h.key), h.version, h.clientID, err)
-		}
-	default:
-		return a, false, fmt.Errorf("%w: api key %d version %d is not served (client %q)", ErrFrame, h.key, h.version, h.clientID)
-	}
-	a.resp, err = c.s.h.Handle(req)
+	a.resp, err = c.handle(req, body, &a)
 	if errors.Is(err, ErrCloseAfter) {
 		a.last, err = true, nil
 	}
@@ -271,6 +263,50 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	return a, a.resp != nil || a.later != nil, nil
 }
 
+// handle decodes the body and runs the handler. A panic of the handler ends the connection: one client's request must
+// not end the program that the broker is part of.
+func (c *Conn) handle(req *Request, body []byte, a *answer) (resp kmsg.Response, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = c.panicked(req.Key, req.Version, r)
+		}
+	}()
+	switch c.s.h.Check(c, req.Key, req.Version) {
+	case ServeV0:
+		a.version = 0
+	case Serve:
+		if req.Body, err = c.s.h.Decode(req.Key, req.Version, body); err != nil {
+			return nil, fmt.Errorf("%w: %s v%d from client %q: %w", ErrFrame, kmsg.NameForKey(req.Key), req.Version, req.ClientID, err)
+		}
+	default:
+		return nil, fmt.Errorf("%w: api key %d version %d is not served (client %q)", ErrFrame, req.Key, req.Version, req.ClientID)
+	}
+	return c.s.h.Handle(req)
+}
+
+// await runs what a handler left for later, with the same care.
+func (c *Conn) await(a answer) (resp kmsg.Response) {
+	defer func() {
+		if r := recover(); r != nil {
+			_ = c.panicked(-1, a.version, r) // it has been logged, and there is nobody to return it to
+			c.close()
+		}
+	}()
+	return a.later(c.ctx)
+}
+
+func (c *Conn) panicked(key, version int16, r any) error {
+	c.s.log.Error("a request made the broker panic", "api", kmsg.NameForKey(key), "version", version, "peer", c.peer, "panic", r, "stack", string(debug.Stack()))
+	return fmt.Errorf("panic: %v", r)
+}
+
+// release gives back what a response holds.
+func release(resp kmsg.Response) {
+	if r, ok := resp.(interface{ Release() }); ok {
+		r.Release()
+	}
+}
+
 // ErrCloseAfter is returned by a Handler beside an answer after which the connection is to be closed.
 var ErrCloseAfter = errors.New("close after the answer")
 
@@ -279,9 +315,10 @@ func (c *Conn) write(answers <-chan answer) {
 	for a := range answers {
 		resp := a.resp
 		if a.later != nil {
-			resp = a.later(c.ctx)
+			resp = c.await(a)
 		}
 		if resp == nil || c.ctx.Err() != nil {
+			release(resp)
 			c.unanswered.Add(-1)
 			continue
 		}
@@ -300,9 +337,7 @@ func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
 		b = slices.Grow(b, s.SizeHint())
 	}
 	b = appendResponse(b, correlationID, resp)
-	if r, ok := resp.(interface{ Release() }); ok {
-		r.Release()
-	}
+	release(resp)
 	err := c.nc.SetWriteDeadline(time.Now().Add(c.s.limits.WriteTimeout))
 	if err == nil {
 		_, err = c.nc.Write(b)

@@ -20,7 +20,7 @@ type fake struct{ release chan struct{} }
 
 func (f *fake) Check(_ *Conn, key, version int16) Verdict {
 	switch kmsg.Key(key) {
-	case kmsg.Metadata, kmsg.Fetch, kmsg.Produce, kmsg.Heartbeat:
+	case kmsg.Metadata, kmsg.Fetch, kmsg.Produce, kmsg.Heartbeat, kmsg.JoinGroup, kmsg.SyncGroup:
 		return Serve
 	case kmsg.ApiVersions:
 		return ServeV0
@@ -47,6 +47,11 @@ func (f *fake) Handle(r *Request) (kmsg.Response, error) {
 		return nil, nil
 	case kmsg.Produce:
 		return nil, nil // acks=0
+	case kmsg.JoinGroup:
+		panic("a mistake")
+	case kmsg.SyncGroup:
+		r.Later(func(context.Context) kmsg.Response { panic("a late mistake") })
+		return nil, nil
 	case kmsg.Heartbeat:
 		return kmsg.NewPtrHeartbeatResponse(), ErrCloseAfter
 	case kmsg.ApiVersions:
@@ -148,6 +153,24 @@ func TestWhatIsNotARequestEndsItsConnectionOnly(t *testing.T) {
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Equal(t, 1, s.Connections())
+	})
+}
+
+func TestPanicEndsItsConnectionOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestServer(t, nil)
+		defer s.Close()
+		for _, req := range []kmsg.Request{kmsg.NewPtrJoinGroupRequest(), kmsg.NewPtrSyncGroupRequest()} {
+			c := s.dial(Listener{Trusted: true})
+			s.send(c, 1, req)
+			_, err := receive(c)
+			require.ErrorIs(t, err, io.EOF)
+		}
+		c := s.dial(Listener{Trusted: true})
+		s.send(c, 1, version(kmsg.NewPtrMetadataRequest(), 4))
+		_, err := receive(c)
+		require.NoError(t, err)
 	})
 }
 

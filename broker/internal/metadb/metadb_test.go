@@ -1,0 +1,115 @@
+package metadb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+)
+
+func open(t *testing.T, fs vfs.FS, o Options) *DB {
+	t.Helper()
+	d, err := Open(fs, "d", o)
+	require.NoError(t, err)
+	return d
+}
+
+func TestCommitGetScan(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	d := open(t, fs, Options{})
+	var b Batch
+	for i := range byte(5) {
+		b.Set(Key(TableTxn, []byte{i}), []byte{i})
+	}
+	b.Set(Key(TableTopic, []byte("t")), nil)
+	require.NoError(t, d.Commit(&b))
+	require.NoError(t, d.Commit(&Batch{}))
+	b = Batch{}
+	b.Delete(Key(TableTxn, []byte{3}))
+	b.DeletePrefix(Key(TableTopic))
+	require.NoError(t, d.Commit(&b))
+	require.NoError(t, d.Close())
+
+	d = open(t, fs, Options{})
+	defer func() { require.NoError(t, d.Close()) }()
+	var got []byte
+	require.NoError(t, d.Scan(Key(TableTxn), func(_, v []byte) error {
+		got = append(got, v...)
+		return nil
+	}))
+	require.Equal(t, []byte{0, 1, 2, 4}, got)
+	_, ok, err := d.Get(Key(TableTopic, []byte("t")))
+	require.NoError(t, err)
+	require.False(t, ok)
+	stop := errors.New("stop")
+	require.ErrorIs(t, d.Scan(Key(TableTxn), func(_, _ []byte) error { return stop }), stop)
+}
+
+func TestPrefixEnd(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []byte{2}, PrefixEnd([]byte{1, 0xff}))
+	require.Equal(t, []byte{1, 3}, PrefixEnd([]byte{1, 2}))
+	require.Nil(t, PrefixEnd([]byte{0xff, 0xff}))
+}
+
+func TestDirectoryOfANewerVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	d := open(t, fs, Options{})
+	var b Batch
+	b.Set(Key(TableFormat), binary.BigEndian.AppendUint32(nil, FormatVersion+1))
+	require.NoError(t, d.Commit(&b))
+	require.NoError(t, d.Close())
+	_, err := Open(fs, "d", Options{})
+	require.ErrorContains(t, err, "format 2")
+}
+
+// TestFailingDiskIsAnError: whatever fails on the disk, a commit returns, the process lives, and after a failure of the
+// log nothing is acknowledged any more.
+func TestFailingDiskIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, sync := range []bool{false, true} {
+		t.Run(fmt.Sprintf("sync %t", sync), func(t *testing.T) {
+			t.Parallel()
+			failing := errorfs.Toggle{Injector: errorfs.ErrInjected.If(errorfs.Writes)}
+			disk := vfs.NewCrashableMem()
+			failed := make(chan error, 1)
+			d := open(t, errorfs.Wrap(disk, &failing), Options{Sync: sync, OnFail: func(err error) { failed <- err }})
+			acked := uint32(0)
+			commit := func() error {
+				var b Batch
+				b.Set(Key(TableTxn, binary.BigEndian.AppendUint32(nil, acked)), nil)
+				return d.Commit(&b)
+			}
+			for ; acked < 100; acked++ {
+				require.NoError(t, commit())
+			}
+			failing.On()
+			require.ErrorIs(t, commit(), ErrFailed)
+			failing.Off()
+			require.ErrorIs(t, commit(), ErrFailed, "a database that failed stays so")
+			select {
+			case err := <-failed:
+				require.ErrorContains(t, err, "injected")
+			case <-time.After(10 * time.Second):
+				t.Fatal("nobody was told")
+			}
+			require.Error(t, d.Failed())
+			require.NoError(t, d.Close())
+
+			d = open(t, disk.CrashClone(vfs.CrashCloneCfg{}), Options{})
+			defer func() { require.NoError(t, d.Close()) }()
+			n := uint32(0)
+			require.NoError(t, d.Scan(Key(TableTxn), func(_, _ []byte) error { n++; return nil }))
+			if sync {
+				require.Equal(t, acked, n, "what was synced survives the loss of everything else")
+			}
+		})
+	}
+}
