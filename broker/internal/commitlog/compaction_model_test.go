@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,9 +35,17 @@ func TestCompactionModel(t *testing.T) {
 
 func runCompactionModel(t *rapid.T) {
 	mem := vfs.NewCrashableMem()
+	var hookMu sync.Mutex // Pebble has goroutines of its own
 	var onWrite func()
+	setHook := func(f func()) {
+		hookMu.Lock()
+		defer hookMu.Unlock()
+		onWrite = f
+	}
 	hooked := func(mem *vfs.MemFS) vfs.FS {
 		return errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			hookMu.Lock()
+			defer hookMu.Unlock()
 			if onWrite != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 				onWrite()
 			}
@@ -123,12 +132,12 @@ func runCompactionModel(t *rapid.T) {
 		"compact": func(t *rapid.T) {
 			rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 			var crashes []*vfs.MemFS
-			onWrite = func() {
+			setHook(func() {
 				percent := []int{0, 50, 100}[rng.IntN(3)]
 				crashes = append(crashes, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng}))
-			}
+			})
 			require.NoError(t, e.store.Compact(context.Background()))
-			onWrite = nil
+			setHook(nil)
 			if len(crashes) == 0 {
 				return
 			}
