@@ -73,6 +73,9 @@ type Config struct {
 	// MaxTaskIdle is how long a task waits for records of an empty partition, so that partitions are processed in the order of their times. 0: only
 	// for records that the broker has; negative: not at all (Kafka's max.task.idle.ms).
 	MaxTaskIdle time.Duration
+	// EmitInterval is how often at most a left or outer join of streams looks for records whose window has closed unmatched: it does so when a
+	// record comes. 0: once a second, but in the test driver at each record; negative: at each record.
+	EmitInterval time.Duration
 	// BufferedRecords is how many fetched records of a partition wait in memory. 0: 1000.
 	BufferedRecords int
 	// MaxPollInterval is the longest that one step of a thread may take: a user function that takes longer fails the application. 0: 5 min.
@@ -131,6 +134,7 @@ func (c Config) withDefaults() (Config, error) {
 		commit = 100 * time.Millisecond
 	}
 	duration("CommitInterval", &c.CommitInterval, commit, false)
+	duration("EmitInterval", &c.EmitInterval, time.Second, true)
 	duration("MaxTaskIdle", &c.MaxTaskIdle, 0, true)
 	duration("MaxPollInterval", &c.MaxPollInterval, 5*time.Minute, false)
 	duration("SessionTimeout", &c.SessionTimeout, 45*time.Second, false)
@@ -180,6 +184,7 @@ func (c *Config) runtime() *runtime.Config {
 		CacheBytes:             *c.CacheBytes,
 		BufferedRecords:        c.BufferedRecords,
 		MaxTaskIdle:            c.MaxTaskIdle,
+		EmitInterval:           max(c.EmitInterval, 0),
 		PendingBytes:           c.StateMemory / 4 / int64(c.Threads),
 		OnDeserializationError: c.OnDeserializationError,
 		OnProcessingError:      c.OnProcessingError,

@@ -63,6 +63,8 @@ type operation struct {
 	Stores    []string `json:"stores"`
 	Store     string   `json:"store"`
 	Kind      string   `json:"kind"`
+
+	inMemory bool // by the case's configuration
 }
 
 type materialized struct {

@@ -90,6 +90,7 @@ func buildProgram(c *recordedCase) *streams.Builder {
 	p := &program{b: streams.NewBuilder(), handles: map[string]any{}, stores: map[string]storeType{}, refs: map[string]topology.AnyStore{}}
 	for i := range c.Program {
 		o := &c.Program[i]
+		o.inMemory = keepsJoinsInMemory(c)
 		if r := p.apply(o); r != nil && o.ID != "" {
 			p.handles[o.ID] = r
 		}
@@ -409,6 +410,9 @@ func streamJoinOptions(o *operation) (opts []streams.StreamJoinOption) {
 	}
 	if o.StoreName != nil {
 		opts = append(opts, streams.As(*o.StoreName))
+	}
+	if o.inMemory {
+		opts = append(opts, streams.InMemory())
 	}
 	return opts
 }

@@ -40,6 +40,14 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 			var n int64
 			n, err = strconv.ParseInt(value, 10, 64)
 			cfg.MaxTaskIdle = millis(n)
+		case "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__":
+			var n int64
+			n, err = strconv.ParseInt(value, 10, 64)
+			cfg.EmitInterval = millis(n)
+		case "dsl.store.suppliers.class": // see buildProgram
+			if !keepsJoinsInMemory(c) {
+				err = unsupported("store suppliers " + value)
+			}
 		default:
 			err = unsupported("config " + key)
 		}
@@ -48,6 +56,12 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 		}
 	}
 	return cfg, build, nil
+}
+
+// keepsJoinsInMemory says whether the case's stores are to be in memory by configuration, for which joins of streams have an option.
+func keepsJoinsInMemory(c *recordedCase) bool {
+	class, _ := c.Config["dsl.store.suppliers.class"].(string)
+	return strings.HasSuffix(class, "$InMemoryDslStoreSuppliers")
 }
 
 // handler is an exception handler by its Java class: one that goes on, or the default, which fails.

@@ -64,6 +64,22 @@ func (c *Context) StreamTime() (Time, bool) { t := c.in.host.StreamTime(); retur
 // WallClock is the machine's time, or the test driver's.
 func (c *Context) WallClock() Time { return c.in.host.WallClock() }
 
+// EmitInterval is how often at most the node should look for results that are due for another reason than the current record. 0: at each record.
+func (c *Context) EmitInterval() time.Duration { return c.in.env.EmitInterval }
+
+// Shared is what nodes of one task have in common under a key: the first that asks makes it. A key is best a pointer that only they know.
+func (c *Context) Shared[T any](key any, make func() T) T {
+	if v, ok := c.in.shared[key]; ok {
+		return v.(T)
+	}
+	v := make()
+	if c.in.shared == nil {
+		c.in.shared = map[any]any{}
+	}
+	c.in.shared[key] = v
+	return v
+}
+
 // Commit asks for a commit after the current record.
 func (c *Context) Commit() { c.in.host.RequestCommit() }
 

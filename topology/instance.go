@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/millrace-go/millrace/state"
 )
@@ -71,6 +72,8 @@ type Head interface {
 // Env is what an instance needs beside its host.
 type Env struct {
 	ApplicationID string
+	// EmitInterval is how often at most a node looks for results that are due for another reason than the current record. 0: at each record.
+	EmitInterval time.Duration
 	Stores        state.Env // its Record is the task's record context; nil: one is made
 }
 
@@ -90,6 +93,7 @@ type Instance struct {
 	closers  []io.Closer
 	timers   timers
 	metadata metadata
+	shared   map[any]any
 }
 
 // Open opens the stores of sub-topologies for one task; nil means all sub-topologies that are not global.

@@ -48,7 +48,7 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 	for _, c := range spec.Topology.StoreChangelogs(spec.Subtopologies, spec.Config.ApplicationID) {
 		changelogs[c.Store] = c
 	}
-	env := topology.Env{ApplicationID: spec.Config.ApplicationID}
+	env := topology.Env{ApplicationID: spec.Config.ApplicationID, EmitInterval: spec.Config.EmitInterval}
 	env.Stores = state.Env{DB: spec.DB, Cache: spec.Cache, Partition: spec.ID.Partition, Record: t.record}
 	env.Stores.Dropped = t.drops.add
 	var failed error
