@@ -41,11 +41,7 @@ func count(ctx context.Context, d *demo.Demo) error {
 		return err
 	}
 
-	file, err := demo.Argument()
-	if err != nil {
-		return err
-	}
-	in, err := d.Open(file, carried)
+	in, err := d.Open(d.Argument(), carried)
 	if err != nil {
 		return err
 	}
@@ -53,7 +49,7 @@ func count(ctx context.Context, d *demo.Demo) error {
 		Sources: []demo.Source{{Topic: "lines", In: in}},
 		Outputs: []string{"counts"},
 		Live:    func(app *streams.App) (string, error) { return leaders(app, counts) },
-		Result: func(_ context.Context, _ *demo.Demo, app *streams.App) error {
+		Result: func(app *streams.App) error {
 			table, err := highest(app, counts, *top)
 			for _, e := range table {
 				fmt.Printf("%d\t%s\n", e.Value, e.Key)

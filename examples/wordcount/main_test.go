@@ -6,8 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,16 +39,10 @@ func want(text string, top int) string {
 	return out.String()
 }
 
-func file(t *testing.T, text string) string {
-	name := filepath.Join(t.TempDir(), "input.txt")
-	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
-	return name
-}
-
 func TestAFileIsCountedAndTheReportSaysWhere(t *testing.T) {
 	t.Parallel()
 	text := "Zwölf Boxkämpfer, 12 boxers;\nZWÖLF\n\nno newline at the end"
-	out, errs, code := demotest.Run(t, "", program, "-dir", t.TempDir(), "-top", "0", file(t, text))
+	out, errs, code := demotest.Run(t, "", program, "-dir", t.TempDir(), "-top", "0", demotest.File(t, text))
 	require.Zero(t, code, errs)
 	require.Equal(t, want(text, 0), out)
 	for _, line := range []string{"millrace", "application   wordcount", "broker        embedded", "state", "created: lines counts wordcount-word-counts-repartition wordcount-word-counts-changelog", "exactly_once_v2", "RUNNING"} {
@@ -89,6 +81,28 @@ func TestTheSameInputIsNotCountedTwiceAndAnotherOneStartsAfresh(t *testing.T) {
 	require.Contains(t, errs, "starting afresh")
 }
 
+func TestCountsAreShownWhileAPipeIsOpen(t *testing.T) {
+	t.Parallel()
+	r, w := demotest.Pipe(t)
+	c := demotest.StartFrom(t, r, program, "-dir", t.TempDir())
+	_, err := w.WriteString("b a b\n")
+	require.NoError(t, err)
+	require.True(t, c.WaitFor("b 2, a 1"), c.Errors())
+	_, err = w.WriteString("a a\n")
+	require.NoError(t, err)
+	require.True(t, c.WaitFor("a 3, b 2"), c.Errors())
+	require.NoError(t, w.Close())
+	require.Zero(t, c.Code(), c.Errors())
+	require.Equal(t, "3\ta\n2\tb\n", c.Output())
+}
+
+func TestWithoutInputItCountsWhatItCarries(t *testing.T) {
+	t.Parallel()
+	c := demotest.StartFrom(t, nil, program, "-dir", t.TempDir())
+	require.Zero(t, c.Code(), c.Errors())
+	require.Equal(t, want(carried, 20), c.Output())
+}
+
 // The broker dies with the process each time.
 func TestKilledTwentyTimesItCountsEachLineOnce(t *testing.T) {
 	if testing.Short() {
@@ -100,7 +114,7 @@ func TestKilledTwentyTimesItCountsEachLineOnce(t *testing.T) {
 		fmt.Fprintf(&b, "w%d x%d\n", r.IntN(5000), r.IntN(50))
 	}
 	text := b.String()
-	name, dir := file(t, text), t.TempDir()
+	name, dir := demotest.File(t, text), t.TempDir()
 	kills := 0
 	for kills < 20 {
 		c := demotest.Start(t, "", program, "-dir", dir, "-top", "0", name)
@@ -126,7 +140,7 @@ func TestBadArgumentsEndInOneLineThatNamesTheFix(t *testing.T) {
 	require.NoError(t, err)
 	closed := l.Addr().String()
 	require.NoError(t, l.Close())
-	blocked := file(t, "not a folder")
+	blocked := demotest.File(t, "not a folder")
 	for _, c := range []struct {
 		name, line string
 		code       int
@@ -152,9 +166,7 @@ func TestBadArgumentsEndInOneLineThatNamesTheFix(t *testing.T) {
 func TestASecondProcessIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	defer w.Close()
+	r, _ := demotest.Pipe(t)
 	first := demotest.StartFrom(t, r, program, "-dir", dir)
 	require.True(t, first.WaitFor("RUNNING"))
 	_, errs, code := demotest.Run(t, "x\n", program, "-dir", dir)

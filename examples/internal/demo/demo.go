@@ -37,6 +37,7 @@ type Demo struct {
 	Name string
 
 	log          io.Writer // what a person watches: standard error
+	arguments    int       // behind the flags
 	brokers, dir string
 	guarantee    streams.Guarantee
 	embedded     *broker.Broker
@@ -49,13 +50,16 @@ type Demo struct {
 	notes        []string // to be told after the report
 }
 
-// New registers the flags that all examples have. usage describes the arguments behind the flags.
-func New(name, usage string, g streams.Guarantee) *Demo {
+// New registers the flags that all examples have. file names the argument behind the flags; "": there is none.
+func New(name, file string, g streams.Guarantee) *Demo {
 	d := &Demo{Name: name, guarantee: g, log: os.Stderr}
+	if file != "" {
+		d.arguments = 1
+	}
 	flag.StringVar(&d.brokers, "brokers", "", "`host:port,...` of a Kafka cluster; without it the example starts its own broker")
 	flag.StringVar(&d.dir, "dir", "", "`folder` of the embedded broker's data and of the state (default: "+name+" in the user's state directory)")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "Usage: %s [flags] %s\n\nFlags:\n", name, usage)
+		fmt.Fprintf(flag.CommandLine.Output(), "Usage: %s [flags] %s\n\nFlags:\n", name, file)
 		flag.PrintDefaults()
 	}
 	return d
@@ -64,6 +68,10 @@ func New(name, usage string, g streams.Guarantee) *Demo {
 // Main calls f with a context that Ctrl-C cancels, prints its error and ends the process. A second Ctrl-C ends it at once.
 func (d *Demo) Main(f func(ctx context.Context, d *Demo) error) {
 	flag.Parse()
+	if n := flag.NArg(); n > d.arguments {
+		fmt.Fprintf(os.Stderr, "%s: %s, got %d: %s\n", d.Name, [...]string{"flags only", "one file at most"}[d.arguments], n, strings.Join(flag.Args(), " "))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := f(ctx, d)
@@ -77,7 +85,11 @@ func (d *Demo) Main(f func(ctx context.Context, d *Demo) error) {
 }
 
 // note tells something once the report has been given.
-func (d *Demo) note(format string, a ...any) { d.notes = append(d.notes, fmt.Sprintf(format, a...)) }
+func (d *Demo) note(format string, a ...any) {
+	if n := fmt.Sprintf(format, a...); !slices.Contains(d.notes, n) {
+		d.notes = append(d.notes, n)
+	}
+}
 
 // start starts the embedded broker or connects to the cluster.
 func (d *Demo) start(ctx context.Context) error {

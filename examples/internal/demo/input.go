@@ -11,42 +11,34 @@ import (
 
 // Input is what an example reads: a file, standard input or a text that the program carries with it.
 type Input struct {
-	in    io.Reader
-	size  int64    // -1 if it is not known: it may be endless
+	in   io.Reader
+	size int64 // -1 if it is not known: it may be endless
 
 	pipe  io.Reader // the input itself, when it cannot be rewound
 	spool *os.File  // what was read of it, see remember
 }
 
-// Argument is the only argument behind the flags, "" if there is none.
-func Argument() (string, error) {
-	if flag.NArg() > 1 {
-		return "", fmt.Errorf("one file at most, got %d: %s", flag.NArg(), strings.Join(flag.Args(), " "))
+// Argument is the file that was named, "-" when standard input is a file or a pipe, else "".
+func (d *Demo) Argument() string {
+	if flag.NArg() > 0 {
+		return flag.Arg(0)
 	}
-	return flag.Arg(0), nil
+	s, err := os.Stdin.Stat()
+	if err != nil || s.Mode()&os.ModeCharDevice != 0 { // a terminal, /dev/null
+		return ""
+	}
+	return "-"
 }
 
-// Open opens a file; "-" is standard input. Without a name it is standard input too, unless that is a terminal or /dev/null: then the input is carried.
+// Open opens a file; "-" is standard input, "" the text that the program carries with it.
 func (d *Demo) Open(name, carried string) (*Input, error) {
 	switch name {
 	case "":
-		s, err := os.Stdin.Stat()
-		if err != nil || s.Mode()&os.ModeCharDevice != 0 {
-			d.note("no input was given: taking one that the program carries with it")
-			return Carried(carried), nil
-		}
-		return &Input{in: os.Stdin, size: -1}, nil
+		d.note("no input was given: taking what the program carries with it")
+		return &Input{in: strings.NewReader(carried), size: int64(len(carried))}, nil
 	case "-":
 		return &Input{in: os.Stdin, size: -1}, nil
 	}
-	return OpenFile(name)
-}
-
-// Carried is a text as an input.
-func Carried(text string) *Input { return &Input{in: strings.NewReader(text), size: int64(len(text))} }
-
-// OpenFile opens a file.
-func OpenFile(name string) (*Input, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("the input: %w", err)

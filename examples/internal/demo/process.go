@@ -3,7 +3,10 @@ package demo
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
@@ -17,8 +20,11 @@ type Job struct {
 	Outputs []string
 	// Live is shown now and then while the job runs. nil: nothing is.
 	Live func(app *streams.App) (string, error)
-	// Result is called when everything is processed and committed, while the application still runs.
-	Result func(ctx context.Context, d *Demo, app *streams.App) error
+	// Show makes the line that is printed of a record of the first output. The lines are sorted: all of them at the end, or, of an input that may be
+	// endless, what came in a second. nil: nothing is printed.
+	Show func(*kgo.Record) (string, error)
+	// Result is called when everything is processed and committed, while the application still runs. It may be nil.
+	Result func(app *streams.App) error
 }
 
 var errEnded = errors.New("the application has ended")
@@ -60,14 +66,18 @@ func (d *Demo) Process(ctx context.Context, t *topology.Topology, j Job) (err er
 		return errEnded
 	}
 	d.ready(app.Report())
-	if err := d.follow(running, app, j, feeds, ended); err != nil {
+	out := &printer{show: j.Show, tail: d.tail(j.Outputs[0])}
+	if err := d.follow(running, app, j, feeds, out, ended); err != nil {
 		return err
 	}
-	return j.Result(ctx, d, app)
+	if j.Result != nil {
+		return j.Result(app)
+	}
+	return nil
 }
 
 // follow feeds the application and shows how far it has come, until it has processed and committed everything.
-func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*feed, ended <-chan struct{}) error {
+func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*feed, out *printer, ended <-chan struct{}) error {
 	show := d.progress(feeds)
 	done := make(chan error, 1)
 	go func() {
@@ -85,12 +95,19 @@ func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*fee
 		select {
 		case err := <-done:
 			show.finish(app.Processed())
+			if err == nil {
+				err = out.print(ctx)
+			}
 			return err
 		case <-ended:
 			return errEnded
 		case <-second.C:
 			began := time.Now()
-			if err := show.live(app, j.Live); err != nil {
+			err := show.live(app, j.Live)
+			if err == nil && slices.ContainsFunc(feeds, func(f *feed) bool { return f.In.size < 0 }) {
+				err = out.print(ctx)
+			}
+			if err != nil {
 				return err
 			}
 			second.Reset(max(time.Second, 20*time.Since(began))) // looking on must not slow the job down

@@ -40,7 +40,7 @@ func Build(m *testing.M, program *string) {
 type Child struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stdout bytes.Buffer
+	stdout watched
 	stderr watched
 	done   chan struct{}
 	err    error
@@ -101,21 +101,26 @@ func Run(t *testing.T, in string, program string, args ...string) (stdout, stder
 }
 
 // WaitFor waits until standard error has a text; false if the program has ended before.
-func (c *Child) WaitFor(text string) bool {
+func (c *Child) WaitFor(text string) bool { return c.waitFor(&c.stderr, text) }
+
+// WaitForOutput is WaitFor of standard output.
+func (c *Child) WaitForOutput(text string) bool { return c.waitFor(&c.stdout, text) }
+
+func (c *Child) waitFor(w *watched, text string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
-		ok, more := c.stderr.look(text)
+		ok, more := w.look(text)
 		if ok {
 			return true
 		}
 		select {
 		case <-more:
 		case <-c.done:
-			ok, _ := c.stderr.look(text)
+			ok, _ := w.look(text)
 			return ok
 		case <-ctx.Done():
-			c.t.Fatalf("no %q in:\n%s", text, c.stderr.String())
+			c.t.Fatalf("no %q in:\n%s\nstandard error:\n%s", text, w.String(), c.stderr.String())
 		}
 	}
 }
@@ -160,3 +165,18 @@ func (c *Child) Errors() string { return c.stderr.String() }
 
 // Code is the exit code, once the program has ended.
 func (c *Child) Code() int { <-c.done; return c.cmd.ProcessState.ExitCode() }
+
+// File makes an input file.
+func File(t *testing.T, text string) string {
+	name := filepath.Join(t.TempDir(), "input.txt")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+// Pipe is a standard input that stays open: what is written to w is the program's to read.
+func Pipe(t *testing.T) (r *os.File, w *os.File) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
