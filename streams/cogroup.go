@@ -1,3 +1,4 @@
+// Cogroups are being written by "DSL part 3": do not start them.
 package streams
 
 import (
