@@ -120,6 +120,14 @@ func TestBuildReports(t *testing.T) {
 		}, nil, []string{"node by", "Default was called twice"}},
 		{"handles of two builders", func(b *streams.Builder) { text(b).Merge(text(streams.NewBuilder())) },
 			nil, []string{"KSTREAM-MERGE-0000000001", "another Builder"}},
+		{"a join of different numbers of partitions", func(b *streams.Builder) {
+			side := func(topic string, n int) streams.Table[string, string] {
+				return b.Stream(topic, serde.String, serde.String).Repartition(streams.Named(topic), streams.Partitions(n)).ToTable()
+			}
+			side("l", 3).Join(side("r", 4), func(l, _ string) string { return l })
+		}, nil, []string{"KTABLE-MERGE-", "l-repartition of 3", "r-repartition of 4", "same number"}},
+		{"a TTL of versions", func(b *streams.Builder) { text(b).ToTable(streams.Versioned(time.Hour), streams.TTL(time.Hour)) },
+			nil, []string{"KSTREAM-TOTABLE-0000000001", "TTL", "Versioned"}},
 		{"generated names where names are required", func(b *streams.Builder) {
 			text(b).GroupBy(func(_, v string) string { return v }).Count().ToStream().To("out")
 		}, []streams.BuildOption{streams.RequireNames()}, []string{"store KSTREAM-AGGREGATE-STATE-STORE-0000000002", "streams.As"}},

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,9 @@ func (b *Builder) checkNames() {
 
 // check reports what is wrong with the options of a verb.
 func (b *Builder) check(node string, c *nodeConfig) {
+	if c.store.versioned && c.store.ttl > 0 {
+		c.errs = append(c.errs, errors.New("a store is either Versioned, which forgets by itself, or has a TTL: leave one out"))
+	}
 	for _, err := range c.errs {
 		b.fail(fmt.Errorf("node %s: %w", node, err))
 	}

@@ -2,6 +2,7 @@ package streams
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/millrace-go/millrace/topology"
@@ -115,12 +116,31 @@ func (n *planNode) topics() (ts []string) {
 	return ts
 }
 
-// declareCopartitions tells the topology which topics must have equally many partitions.
+// declareCopartitions tells the topology which topics must have equally many partitions, and refuses those that are told to have different numbers.
 func (b *Builder) declareCopartitions(t *topology.Topology) {
+	given := map[string]int{}
 	for _, n := range b.nodes {
-		if n.copartitioned {
-			if ts := n.topics(); len(ts) > 1 {
-				t.Copartition(ts...)
+		if r := n.repartition; r != nil && r.partitions > 0 {
+			given[r.topic()] = r.partitions
+		}
+	}
+	for _, n := range b.nodes {
+		if !n.copartitioned {
+			continue
+		}
+		ts := n.topics()
+		if len(ts) > 1 {
+			t.Copartition(ts...)
+		}
+		first := ""
+		for _, topic := range ts {
+			switch {
+			case given[topic] == 0:
+			case first == "":
+				first = topic
+			case given[topic] != given[first]:
+				b.fail(fmt.Errorf("node %s joins topic %s of %d partitions with topic %s of %d: give both Repartitions the same number",
+					n.name, first, given[first], topic, given[topic]))
 			}
 		}
 	}
