@@ -68,16 +68,21 @@ func highest(app *streams.App, counts streams.Table[string, int64], n int) ([]en
 		return nil, err
 	}
 	var table []entry
+	sort := func() {
+		slices.SortFunc(table, func(a, b entry) int { return cmp.Or(cmp.Compare(b.Value, a.Value), strings.Compare(a.Key, b.Key)) })
+		if n > 0 && n < len(table) {
+			table = table[:n]
+		}
+	}
 	for e, err := range view.All() {
 		if err != nil {
 			return nil, err
 		}
-		table = append(table, e)
+		if table = append(table, e); n > 0 && len(table) > 10*n {
+			sort()
+		}
 	}
-	slices.SortFunc(table, func(a, b entry) int { return cmp.Or(cmp.Compare(b.Value, a.Value), strings.Compare(a.Key, b.Key)) })
-	if n > 0 && n < len(table) {
-		table = table[:n]
-	}
+	sort()
 	return table, nil
 }
 

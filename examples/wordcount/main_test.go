@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,30 @@ func TestWithoutInputItCountsWhatItCarries(t *testing.T) {
 	c := demotest.StartFrom(t, nil, program, "-dir", t.TempDir())
 	require.Zero(t, c.Code(), c.Errors())
 	require.Equal(t, want(carried, 20), c.Output())
+}
+
+func TestItAgreesWithTheShell(t *testing.T) {
+	if testing.Short() {
+		t.Skip("ten megabytes")
+	}
+	for _, tool := range []string{"sh", "tr", "sort", "uniq", "awk"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	var b strings.Builder
+	r := rand.New(rand.NewPCG(3, 4))
+	for b.Len() < 10<<20 {
+		fmt.Fprintf(&b, "Word%d, term%d; (%x)\t-- %d\n", r.IntN(3000), r.IntN(500), r.IntN(1<<16), r.IntN(10))
+	}
+	name := demotest.File(t, b.String())
+	pipeline := exec.Command("sh", "-c", `LC_ALL=C; export LC_ALL
+		tr '[:upper:]' '[:lower:]' <"$0" | tr -cs '[:alnum:]' '\n' | grep -v '^$' | sort | uniq -c | awk '{print $1 "\t" $2}' | sort -k1,1nr -k2,2`, name)
+	shell, err := pipeline.Output()
+	require.NoError(t, err)
+	out, errs, code := demotest.Run(t, "", program, "-dir", t.TempDir(), "-top", "0", name)
+	require.Zero(t, code, errs)
+	require.True(t, string(shell) == out, "the counts differ from the shell's")
 }
 
 // The broker dies with the process each time.
