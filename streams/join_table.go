@@ -89,7 +89,7 @@ func joinTable[K, V, VT, R any](s Stream[K, V], t Table[K, VT], kind joinKind, g
 			return missingStream[K, R](b, fmt.Errorf("node %s: %w", name, err))
 		}
 	}
-	n := &planNode{name: name, copartitioned: true, wantsNullKeys: !kind.needsRight, write: func(w *writer, in []any) any {
+	n := &planNode{name: name, copartitioned: true, lookups: 1, wantsNullKeys: !kind.needsRight, write: func(w *writer, in []any) any {
 		if !buffer.write(w, name) {
 			return nil
 		}

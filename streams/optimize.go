@@ -99,7 +99,7 @@ func (n *planNode) above(match func(*planNode) bool) (found *planNode) {
 	if match(n) {
 		return n
 	}
-	for _, p := range n.parents {
+	for _, p := range n.feeds() {
 		if match(p) {
 			return p
 		}

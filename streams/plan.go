@@ -29,6 +29,8 @@ type planNode struct {
 	copyRepartition func(*repartitionSpec) *planNode
 	// copartitioned says that the topics behind all parents must have equally many partitions.
 	copartitioned bool
+	// lookups is how many of the last parents are only looked up, as the table of a stream's join: no record comes from them.
+	lookups int
 	// wantsNullKeys says that records without a key must not be lost on the way here: left and outer stream joins (KIP-962).
 	wantsNullKeys bool
 	// window is set for an aggregate over windows: Suppress finds there when they close.
@@ -93,6 +95,9 @@ func (b *Builder) nextToWrite() (next *planNode) {
 	}
 	return next
 }
+
+// feeds are the parents that records come from.
+func (n *planNode) feeds() []*planNode { return n.parents[:len(n.parents)-n.lookups] }
 
 // topics are the topics that the node's records come from in its sub-topology: those of the nearest sources and repartitions above.
 func (n *planNode) topics() (ts []string) {

@@ -157,7 +157,7 @@ func relaxAbove(n *planNode) {
 		n.repartition.nullKeys = true
 		return
 	}
-	for _, p := range n.parents {
+	for _, p := range n.feeds() {
 		relaxAbove(p)
 	}
 }

@@ -137,6 +137,8 @@ func (b *Builder) GlobalTable[K, V any](topic string, k serde.Serde[K], v serde.
 	switch {
 	case topic == "":
 		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
+	case c.store.materialized && c.store.name == "":
+		b.fail(fmt.Errorf("node %s: a global table with store options needs a name for its store: add As", name))
 	case c.store.versioned:
 		b.fail(fmt.Errorf("node %s: a global table cannot be Versioned: leave the option out", name))
 	}
