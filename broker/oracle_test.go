@@ -31,7 +31,6 @@ type oracle struct {
 	clients map[string]*oracleClient
 	names   map[string]string // member ids to names
 	seen    map[string]int    // how many members with a client or instance id there were
-	topicID [16]byte
 	log     []string
 }
 

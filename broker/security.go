@@ -106,18 +106,18 @@ func (s Security) check() error {
 func (s Security) checkExposure(listen string) error {
 	host, _, err := splitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("Listen %q: %w", listen, err)
+		return fmt.Errorf("listen address %q: %w", listen, err)
 	}
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
 	switch {
 	case !s.encrypted() && !s.authenticates():
-		return fmt.Errorf("Listen %q can be reached by other machines, and nothing protects the broker: listen on 127.0.0.1, configure Security, or set Insecure", listen)
+		return fmt.Errorf("listen address %q can be reached by other machines, and nothing protects the broker: listen on 127.0.0.1, configure Security, or set Insecure", listen)
 	case !s.encrypted():
-		return fmt.Errorf("Listen %q can be reached by other machines, and nothing is encrypted: set Security.CertFile and KeyFile, or Insecure", listen)
+		return fmt.Errorf("listen address %q can be reached by other machines, and nothing is encrypted: set Security.CertFile and KeyFile, or Insecure", listen)
 	case !s.authenticates():
-		return fmt.Errorf("Listen %q can be reached by other machines, and nobody has to say who they are: set Security.Mechanisms or ClientCAFile, or Insecure", listen)
+		return fmt.Errorf("listen address %q can be reached by other machines, and nobody has to say who they are: set Security.Mechanisms or ClientCAFile, or Insecure", listen)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func describeACLs(n *Node, r *wire.Request, req *kmsg.DescribeACLsRequest) (kmsg
 		Type: req.ResourceType, Name: req.ResourceName, Pattern: req.ResourcePatternType,
 		Principal: req.Principal, Host: req.Host, Operation: req.Operation, Permission: req.PermissionType,
 	}
-	if err, code := n.aclAccess(r, kmsg.ACLOperationDescribe); err != nil {
+	if code, err := n.aclAccess(r, kmsg.ACLOperationDescribe); err != nil {
 		resp.ErrorCode, resp.ErrorMessage = code, text(err)
 		return resp, nil
 	}
@@ -39,12 +39,12 @@ func describeACLs(n *Node, r *wire.Request, req *kmsg.DescribeACLsRequest) (kmsg
 }
 
 // aclAccess says whether rules are in use and the client may look at them, or change them.
-func (n *Node) aclAccess(r *wire.Request, op kmsg.ACLOperation) (error, int16) {
+func (n *Node) aclAccess(r *wire.Request, op kmsg.ACLOperation) (int16, error) {
 	switch {
 	case !n.guard.cfg.Authorize:
-		return errSecurityDisabled, kerr.SecurityDisabled.Code
+		return kerr.SecurityDisabled.Code, errSecurityDisabled
 	case !n.may(r, op, kmsg.ACLResourceTypeCluster, clusterResource):
-		return kerr.ClusterAuthorizationFailed, kerr.ClusterAuthorizationFailed.Code
+		return kerr.ClusterAuthorizationFailed.Code, kerr.ClusterAuthorizationFailed
 	}
-	return nil, 0
+	return 0, nil
 }

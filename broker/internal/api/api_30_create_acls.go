@@ -18,7 +18,7 @@ func createACLs(n *Node, r *wire.Request, req *kmsg.CreateACLsRequest) (kmsg.Res
 	answer := func(i int, code int16, err error) {
 		resp.Results[i].ErrorCode, resp.Results[i].ErrorMessage = code, text(err)
 	}
-	if err, code := n.aclAccess(r, kmsg.ACLOperationAlter); err != nil {
+	if code, err := n.aclAccess(r, kmsg.ACLOperationAlter); err != nil {
 		for i := range resp.Results {
 			answer(i, code, err)
 		}

@@ -11,7 +11,7 @@ import (
 
 func deleteACLs(n *Node, r *wire.Request, req *kmsg.DeleteACLsRequest) (kmsg.Response, error) {
 	resp := kmsg.NewPtrDeleteACLsResponse()
-	access, accessCode := n.aclAccess(r, kmsg.ACLOperationAlter)
+	accessCode, access := n.aclAccess(r, kmsg.ACLOperationAlter)
 	n.guard.mu.Lock()
 	defer n.guard.mu.Unlock()
 	for _, rf := range req.Filters {

@@ -27,7 +27,6 @@ type reader struct {
 type consumerSchedule struct {
 	*world
 	t       *rapid.T
-	cfg     Config
 	readers []*reader
 	ids     int
 }
