@@ -108,7 +108,8 @@ func client(t *testing.T, addr string, opts ...kgo.Opt) *kgo.Client {
 	return c
 }
 
-// TestBrokerKeepsDataOverStops: a record that was acknowledged is there after a clean stop and after a kill.
+// TestBrokerKeepsDataOverStops: a record and a commit that were acknowledged are there after a clean stop and after a
+// kill.
 func TestBrokerKeepsDataOverStops(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -124,6 +125,15 @@ func TestBrokerKeepsDataOverStops(t *testing.T) {
 			fs.EachRecord(func(r *kgo.Record) { got = append(got, string(r.Value)) })
 		}
 		require.Equal(t, []string{"0", "1", "2", "3"}[:n+1], got)
+		adm := kadm.NewClient(c)
+		offsets, err := adm.FetchOffsets(deadline(t), "g")
+		require.NoError(t, err)
+		if n > 0 {
+			require.Equal(t, kadm.Offset{Topic: "t", At: int64(n - 1), LeaderEpoch: -1, Metadata: "seen"}, offsets["t"][0].Offset)
+		}
+		commit := kadm.Offsets{}
+		commit.Add(kadm.Offset{Topic: "t", At: int64(n), LeaderEpoch: -1, Metadata: "seen"})
+		require.NoError(t, adm.CommitAllOffsets(deadline(t), "g", commit))
 		c.Close()
 		p.signal(stop)
 		if stop == syscall.SIGKILL {
