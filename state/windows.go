@@ -34,7 +34,7 @@ func (s *Windows[K, V]) Get(k K, start Time) (v V, ok bool, err error) {
 	if err := s.at(k, start); err != nil {
 		return v, false, err
 	}
-	raw, ok, err := s.rows.get(s.row)
+	raw, ok, err := s.rows.get(s.row) // no row of a store with duplicates has the number 0
 	if !ok || err != nil {
 		return v, false, err
 	}

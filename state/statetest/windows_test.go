@@ -100,6 +100,7 @@ func (m *model) put(key string, start, end state.Time, value string) (taken bool
 
 func (m *model) delete(key string, start, end state.Time) {
 	if m.duplicates {
+		m.n++ // its tombstone has a number as well
 		return
 	}
 	m.observed = max(m.observed, end)
@@ -136,8 +137,21 @@ func (m *model) compare(a, b row) int {
 	if m.inMemory || m.timeFirst {
 		return m.compareTime(a, b)
 	}
-	return cmp.Or(cmp.Compare(a.end/m.interval(), b.end/m.interval()), cmp.Compare(stored(a.key, a.end, a.start), stored(b.key, b.end, b.start)), cmp.Compare(a.n, b.n))
+	return cmp.Or(cmp.Compare(a.end/m.interval(), b.end/m.interval()), cmp.Compare(m.stored(a), m.stored(b)))
 }
+
+// stored is a row's key as the store has it.
+func (m *model) stored(r row) string {
+	switch {
+	case m.session:
+		return stored(r.key, r.end, r.start)
+	case m.duplicates:
+		return stored(r.key, r.start) + sequence(r.n)
+	}
+	return stored(r.key, r.start) + sequence(0)
+}
+
+func sequence(n int) string { return stored("", state.Time(n))[4:] }
 
 // compareTime is the order of listings by time.
 func (m *model) compareTime(a, b row) int {
@@ -148,7 +162,7 @@ func (m *model) compareTime(a, b row) int {
 		case m.session:
 			return stored("", r.start) + r.key
 		}
-		return r.key + stored("", state.Time(r.n))[4:] // the sequence number
+		return r.key + sequence(r.n)
 	}
 	if !m.duplicates {
 		a.n, b.n = 0, 0
