@@ -9,12 +9,15 @@ import (
 )
 
 // Metadata is what goes with a committed offset: the partition's time, and what processors keep. The text is Base64 of a version byte 2, the time in 8 bytes,
-// a count in 4, and for each value the key's length in 4, the key and the value in 8, big-endian. Version 1 has the time only.
+// a count in 4, and for each value the key's length in 4, the key and the value in 8, big-endian; without values the text ends behind the time. Version 1 has the time only.
 
 // encodeMetadata writes the keys in order, so that equal metadata are equal texts.
 func encodeMetadata(partitionTime Time, values map[string]int64) string {
 	b := append(make([]byte, 0, 64), 2)
 	b = binary.BigEndian.AppendUint64(b, uint64(partitionTime))
+	if len(values) == 0 {
+		return base64.StdEncoding.EncodeToString(b)
+	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(values)))
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(k)))
@@ -38,7 +41,7 @@ func decodeMetadata(text string) (partitionTime Time, values map[string]int64, e
 		return -1, nil, malformed
 	}
 	partitionTime = Time(binary.BigEndian.Uint64(b[1:]))
-	if b[0] == 1 {
+	if b[0] == 1 || len(b) == 9 {
 		return partitionTime, nil, nil
 	}
 	if b = b[9:]; len(b) < 4 {
