@@ -97,7 +97,7 @@ func TestOffsetsAreThoseOfTheHeads(t *testing.T) {
 
 // metadata is Kafka's text for a partition time and no processor metadata.
 func metadata(at runtime.Time) string {
-	b := []byte{2, 0, 0, 0, 0, 0, 0, 0, byte(at), 0, 0, 0, 0}
+	b := []byte{2, 0, 0, 0, 0, 0, 0, 0, byte(at)}
 	return base64.StdEncoding.EncodeToString(b)
 }
 
