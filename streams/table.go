@@ -22,7 +22,7 @@ import (
 //  4. with a store, handles changes by a rows: get, put, and forward, which leaves the forwarding to the cache if there is one. The node
 //     that has a store, or reads one, must name it among its stores: tableStore.names, view.stores.
 //
-// connectTable does what is the same for all of them. Wrap changes only into edges: a Table[K, change[V]] or Stream[K, change[V]] would be an
+// mapRows is a short example, joinTables a long one. Wrap changes only into edges: a Table[K, change[V]] or Stream[K, change[V]] would be an
 // instantiation cycle.
 
 // Table is the latest value of each key, kept up to date by a stream of changes. Every value that it holds is there: a delete is a delete. Functions are
@@ -65,12 +65,6 @@ func (t *tableNode[K, V]) sendOlds(force bool) bool {
 		t.olds = t.askOlds == nil || t.askOlds(force)
 	}
 	return t.olds
-}
-
-// connectTable is the table behind an operator that keeps the key: its plan node behind parents, its rows as t says.
-func connectTable[K, V, V2 any](from Table[K, V], t *tableNode[K, V2], value *slot[V2], n *planNode, parents ...*planNode) Table[K, V2] {
-	t.plan = from.b.plan(n, parents...)
-	return Table[K, V2]{b: from.b, t: t, key: from.key.carried(), value: value, end: from.end}
 }
 
 // WithKeySerde sets the key's serde from here on, the node's own store included.
