@@ -231,3 +231,25 @@ func TestCompactionThatFindsNothingKeepsTheFile(t *testing.T) {
 	require.Equal(t, name, p.man.segments[0].logName())
 	require.EqualValues(t, 2, p.man.cleanedTo)
 }
+
+// TestSnapshotsFromBeforeACompactionAreGone: a snapshot that knows a transaction as open must not be used once
+// compaction has dropped the transaction's marker.
+func TestSnapshotsFromBeforeACompactionAreGone(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, compacted, func(e *env) { e.cfg.DeleteRetentionMs = 1000 })
+	mustAppend(t, e.part(), kv("a", "1").from(7, 0, 0).inTxn())
+	e.reopen() // saves the snapshot
+	require.Len(t, e.part().OpenTransactions(), 1)
+	_, err := e.part().AppendMarker(7, 0, 0, false)
+	require.NoError(t, err)
+	mustAppend(t, e.part(), kv("b", "1").from(7, 0, 1)) // the last batch of 7 is no longer that of the transaction
+	for i := range 4 {
+		mustAppend(t, e.part(), kv("x", fmt.Sprint(i)))
+		compact(t, e)
+		e.clock.advance(time.Second)
+	}
+	require.Zero(t, markers(t, e.part()))
+	e.kill()
+	require.Empty(t, e.part().OpenTransactions())
+	require.Equal(t, []string{"2 b=1", "6 x=3"}, pairs(readAll(t, e.part(), 0, ReadCommitted, 1<<20)))
+}

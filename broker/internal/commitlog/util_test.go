@@ -75,7 +75,7 @@ func (e *env) open() {
 	e.t.Helper()
 	var err error
 	e.db, err = pebble.Open("meta", &pebble.Options{
-		FS: e.dbFS, Logger: quiet{}, DisableAutomaticCompactions: true, MemTableSize: 64 << 10, CacheSize: 64 << 10,
+		FS: e.dbFS, Logger: quiet{}, MemTableSize: 256 << 10, CacheSize: 64 << 10,
 	})
 	require.NoError(e.t, err)
 	e.opts.FS, e.opts.Dir, e.opts.DB, e.opts.Now = e.fs, "log", e.db, e.clock.now
