@@ -128,7 +128,7 @@ func (p *Partition) readView(s *viewState, hint readHint, req ReadRequest) (Read
 		}
 		c := segmentReader{file: h.file, end: m.size, pos: x.floor(req.Offset - m.base), buf: r.Buffer}
 		if hint.base == m.base && hint.gen == m.gen && hint.offset == req.Offset {
-			c.pos, c.exact = hint.pos, true
+			c.pos = hint.pos
 		}
 		records, last, err := c.read(req, limit)
 		r.Buffer = c.buf
@@ -177,19 +177,16 @@ type segmentReader struct {
 	end  int64
 	// pos is a position at or before the batch that is looked for, then where the records began.
 	pos int64
-	// exact: pos is where that batch is.
-	exact bool
-	buf   []byte
+	buf []byte
 	// exhausted: no batch of the segment reaches the offset.
 	exhausted bool
 }
 
 // read returns the batches from the one that contains req.Offset on and below limit, and the last offset.
 func (c *segmentReader) read(req ReadRequest, limit int64) (records []byte, last int64, err error) {
-	window := max(req.MaxBytes, recordbatch.HeaderSize)
-	if !c.exact {
-		window += minIndexInterval // the index leads to a batch up to an interval before the right one
-	}
+	// The index leads to a batch up to an interval before the right one. The window has one size, so that a
+	// buffer that is used again suffices.
+	window := max(req.MaxBytes, recordbatch.HeaderSize) + minIndexInterval
 	for {
 		b, err := c.fill(window)
 		if err != nil {
