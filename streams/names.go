@@ -8,6 +8,44 @@ import (
 	"github.com/millrace-go/millrace/window"
 )
 
+// index draws the next number of generated names: one counter for nodes and stores (Kafka Streams' rule).
+func (b *Builder) index() int {
+	n := b.counter
+	b.counter++
+	return n
+}
+
+// generate draws a number and answers the generated name with the prefix.
+func (b *Builder) generate(prefix string) string { return fmt.Sprintf("%s%010d", prefix, b.index()) }
+
+// generateStore is the generated name of a store.
+func (b *Builder) generateStore(prefix string) string { return b.generate(prefix + "STATE-STORE-") }
+
+// nodeName is the name that was given, or a generated one; a number is drawn either way, so that naming one node renumbers no other.
+func (b *Builder) nodeName(given, prefix string) string {
+	g := b.generate(prefix)
+	if given != "" {
+		return given
+	}
+	return g
+}
+
+// suffixedName is nodeName for one of several nodes of a verb: the name that was given and a suffix.
+func (b *Builder) suffixedName(given, suffix, prefix string) string {
+	if given != "" {
+		given += suffix
+	}
+	return b.nodeName(given, prefix)
+}
+
+// storeName is the name that As gave, or a generated one. Unlike a node's, a given name draws no number.
+func (b *Builder) storeName(c *storeConfig, prefix string) string {
+	if c.name != "" {
+		return c.name
+	}
+	return b.generateStore(prefix)
+}
+
 // generatedName is a store or internal topic whose name was generated.
 type generatedName struct {
 	what, name string
