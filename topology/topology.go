@@ -270,6 +270,9 @@ func (t *Topology) addStore(s *store) {
 	if err := CheckName(name); err != nil {
 		t.errs = append(t.errs, err)
 	}
+	if err := s.def.Check(); err != nil {
+		t.errs = append(t.errs, fmt.Errorf("topology: %w", err))
+	}
 	for _, o := range t.stores {
 		if o.def.Name() == name {
 			t.fail("two stores are called %q: give one another name", name)
