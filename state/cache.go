@@ -1,6 +1,10 @@
 package state
 
-import "github.com/millrace-go/millrace/serde"
+import (
+	"slices"
+
+	"github.com/millrace-go/millrace/serde"
+)
 
 // Cache is a stream thread's record cache: its share of Config.CacheBytes. It belongs to one thread.
 //
@@ -8,8 +12,10 @@ import "github.com/millrace-go/millrace/serde"
 // needed, and is read before the store below. Entries are the tables' own, so that an update is written once, whatever its way: cache, changelog,
 // engine.
 type Cache struct {
-	max   int64
-	bytes int64
+	max    int64
+	bytes  int64
+	fronts []*front
+	next   int // the front to make room in next
 }
 
 // NewCache is a cache of that many bytes, about as Kafka counts an entry's bytes. 0 bytes are no cache.
@@ -17,6 +23,21 @@ func NewCache(bytes int64) *Cache { return &Cache{max: bytes} }
 
 // Bytes is what the cache holds.
 func (c *Cache) Bytes() int64 { return c.bytes }
+
+// reclaim gives up clean entries of any store as long as the cache is too full, so that the entries of a task that has nothing to do do not make
+// the others flush.
+func (c *Cache) reclaim() {
+	for n := len(c.fronts); n > 0 && c.bytes > c.max; n-- {
+		c.next = (c.next + 1) % len(c.fronts)
+		for f := c.fronts[c.next]; c.bytes > c.max; {
+			e := f.victim(false)
+			if e == nil {
+				break
+			}
+			f.release(e)
+		}
+	}
+}
 
 // update is an update that was held back. The updates of a front form a log: a later one of the same key makes the earlier ones stale. (A list that
 // is linked through the entries keeps the order as well, but each write then touches two neighbours somewhere in memory: half of what a
@@ -68,6 +89,7 @@ func (e *Env) front(o *options) *front {
 	if o.kind != kindKeyValue {
 		f.extra = 8
 	}
+	f.c.fronts = append(f.c.fronts, f)
 	return f
 }
 
@@ -217,7 +239,7 @@ func (f *front) evict() error {
 		return nil
 	}
 	for f.c.bytes > f.c.max {
-		e := f.victim()
+		e := f.victim(true)
 		if e == nil {
 			break
 		}
@@ -234,10 +256,10 @@ func (f *front) evict() error {
 	return nil
 }
 
-// victim is an entry that was not used for a while.
-func (f *front) victim() *entry {
+// victim is an entry that was not used for a while, a clean one unless any will do.
+func (f *front) victim(any bool) *entry {
 	for _, t := range f.tables() {
-		if e := t.victim(); e != nil {
+		if e := t.victim(any); e != nil {
 			return e
 		}
 	}
@@ -248,6 +270,7 @@ func (f *front) victim() *entry {
 func (f *front) close() {
 	if f != nil {
 		f.account(-f.bytes)
+		f.c.fronts = slices.DeleteFunc(f.c.fronts, func(o *front) bool { return o == f })
 		f.held, f.flushing = updates{}, updates{}
 	}
 }

@@ -132,6 +132,27 @@ func (l *countingLog) Log(r LogRecord) error {
 	return nil
 }
 
+func TestDefinitionCheck(t *testing.T) {
+	s := serde.String
+	require.NoError(t, Window("s", s, s, 0, 0).Check())
+	require.NoError(t, Window("s", s, s, window.Forever, window.Forever).Check())
+	for want, d := range map[string]AnyDefinition{
+		"retention of 1s is shorter":     Window("s", s, s, 2*time.Second, time.Second),
+		"retention is -1ms":              Session("s", s, s, -time.Millisecond),
+		"TTL is 1µs":                     KeyValue("s", s, s, TTL(time.Microsecond)),
+		"LRU(0)":                         KeyValue("s", s, s, LRU(0)),
+		"both LRU and TTL":               KeyValue("s", s, s, LRU(1), TTL(time.Second)),
+		"session store has neither":      Session("s", s, s, time.Second, LRU(1)),
+		"key-value store has no":         KeyValue("s", s, s, Duplicates()),
+		"versioned store is not ordered": Versioned("s", s, s, time.Second, TimeFirst()),
+		"no serde":                       KeyValue[string, string]("s", nil, nil),
+	} {
+		_, err := Open(Env{}, []AnyDefinition{d})
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "store s")
+	}
+}
+
 // A record that is processed costs no allocation in a store whose key is there.
 func TestUpdateAllocatesNothing(t *testing.T) {
 	log := &countingLog{}

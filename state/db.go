@@ -237,6 +237,33 @@ func (db *DB) FlushSoon() {
 // Unflushed tells how many bytes a crash would take back, about, and since when; they are in the changelogs and would be restored from there.
 func (db *DB) Unflushed() (bytes int64, since time.Time) { return db.unflushed.get() }
 
+// DBStats are numbers about a DB.
+type DBStats struct {
+	DiskBytes      int64 // on disk
+	UnflushedBytes int64 // a crash would take back, about
+	MemoryBytes    int64 // blocks and memtables
+	ReadCacheBytes int64 // rows that stores hold to save reads
+	BlockHits      int64
+	BlockMisses    int64
+	Sublevels      int   // of level 0, which each read has to look at
+	DebtBytes      int64 // that compactions still have to move
+}
+
+// Stats are the database's numbers. They cost some locks: ask now and then, not per record.
+func (db *DB) Stats() DBStats {
+	if db.closed.Load() || db.f.failed() != nil {
+		return DBStats{}
+	}
+	m := db.p.Metrics()
+	unflushed, _ := db.unflushed.get()
+	return DBStats{DiskBytes: int64(m.DiskSpaceUsage()), UnflushedBytes: unflushed, MemoryBytes: m.BlockCache.Size + int64(m.MemTable.Size),
+		ReadCacheBytes: db.clean.Load(), BlockHits: m.BlockCache.Hits, BlockMisses: m.BlockCache.Misses,
+		Sublevels: int(m.Levels[0].Sublevels), DebtBytes: int64(m.Compact.EstimatedDebt)}
+}
+
+// Behind says that compactions lag so far behind what was written that a restore should wait a little, lest the commits of others stall.
+func (s DBStats) Behind() bool { return s.Sublevels > 12 || s.DebtBytes > 1<<30 }
+
 // Close ends the database. It does not flush: call Flush before, at a clean stop. Stores must be closed. A second call does nothing.
 func (db *DB) Close() error {
 	if db.closed.Swap(true) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/window"
 )
 
 // A Definition of a store: a name, a kind and options. S is the type a processor gets. It opens nothing: a task does when it starts, once
@@ -35,7 +36,18 @@ func (d Definition[S]) ChangelogWith(defaults map[string]string, additional time
 // Persistent implements AnyDefinition.
 func (d Definition[S]) Persistent() bool { return d.opts.persistent() }
 
+// Check implements AnyDefinition.
+func (d Definition[S]) Check() error {
+	if err := d.opts.check(); err != nil {
+		return storeError(d.name, err)
+	}
+	return nil
+}
+
 func (d Definition[S]) open(e Env) (any, instance, error) {
+	if err := d.Check(); err != nil {
+		return nil, nil, err
+	}
 	s, in, err := d.make(e, &d.opts)
 	if err != nil {
 		return nil, nil, storeError(d.name, err)
@@ -71,6 +83,31 @@ type options struct {
 	size       time.Duration // of a window
 	retention  time.Duration // of a window or session store, history of a versioned one
 	topic      map[string]string
+	lru        bool // max was given
+}
+
+// check looks for options that make no sense.
+func (o *options) check() error {
+	for what, d := range map[string]time.Duration{"retention": o.retention, "TTL": o.ttl, "window size": o.size} {
+		if d < 0 || d%time.Millisecond != 0 && d != window.Forever {
+			return fmt.Errorf("its %s is %v: use whole milliseconds, not below 0", what, d)
+		}
+	}
+	switch {
+	case o.kind == kindWindow && o.retention < o.size:
+		return fmt.Errorf("its retention of %v is shorter than its windows of %v: keep them at least that long", o.retention, o.size)
+	case o.lru && o.max <= 0:
+		return fmt.Errorf("LRU(%d) would hold nothing: use at least 1", o.max)
+	case o.kind != kindKeyValue && (o.lru || o.ttl > 0):
+		return fmt.Errorf("a %s store has neither LRU nor TTL: those are for key-value stores", o.kind)
+	case o.lru && o.ttl > 0:
+		return errors.New("it has both LRU and TTL: use one")
+	case o.duplicates && o.kind != kindWindow:
+		return fmt.Errorf("a %s store has no duplicates: window stores have", o.kind)
+	case o.timeFirst && o.kind != kindWindow && o.kind != kindSession:
+		return fmt.Errorf("a %s store is not ordered by time: window and session stores are", o.kind)
+	}
+	return nil
 }
 
 func (o *options) persistent() bool {
@@ -90,7 +127,7 @@ func InMemory() Option { return func(o *options) { o.inMemory = true } }
 
 // LRU makes a key-value store hold at most that many entries, in memory. The entry that was used least recently is deleted first, in the
 // changelog as well.
-func LRU(max int) Option { return func(o *options) { o.max = max } }
+func LRU(max int) Option { return func(o *options) { o.lru, o.max = true, max } }
 
 // WithoutLogging makes a store without a changelog: its content is lost with its instance.
 func WithoutLogging() Option { return func(o *options) { o.unlogged = true } }

@@ -95,8 +95,9 @@ func (t *table) sweep(size int64) {
 	}
 }
 
-// victim is an entry of a record cache that was not used since the last call came by it; nil if the cache holds none of the table.
-func (t *table) victim() *entry {
+// victim is an entry of a record cache that was not used since the last call came by it, a clean one unless any will do; nil if the cache holds
+// none of the table.
+func (t *table) victim(any bool) *entry {
 	if t.residents == 0 {
 		return nil
 	}
@@ -107,7 +108,7 @@ func (t *table) victim() *entry {
 		e := t.index.entry(t.evictHand)
 		t.evictHand++
 		switch {
-		case e.flags&(free|grave) != 0 || e.flags&resident == 0:
+		case e.flags&(free|grave) != 0 || e.flags&resident == 0 || !any && e.flags&dirty != 0:
 		case e.flags&recent != 0:
 			e.flags &^= recent
 		default:

@@ -62,6 +62,8 @@ type AnyDefinition interface {
 	// ChangelogWith is Changelog where the application has defaults for its topics, which stand between Kafka's defaults and the store's own
 	// configuration, and keeps changelogs of windows longer than their stores by another time than a day.
 	ChangelogWith(defaults map[string]string, additional time.Duration) (map[string]string, bool)
+	// Check tells of options that make no sense.
+	Check() error
 	// Persistent says that the store outlives its process in the DB.
 	Persistent() bool
 	open(Env) (any, instance, error)

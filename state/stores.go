@@ -93,6 +93,7 @@ func (s *Stores) Pending() int64 { return s.total.pending }
 // records.
 func (s *Stores) EvictCaches() error {
 	if c := s.env.Cache; c != nil && c.bytes > c.max {
+		c.reclaim()
 		for _, o := range s.list {
 			if err := o.in.evict(); err != nil {
 				return err
