@@ -144,7 +144,14 @@ func (db *DB) run(f func() error) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- f() }()
+	go func() {
+		defer func() {
+			if r := recover(); r != nil { // an iterator that somebody never ended, above all, when the database closes
+				db.f.fail(fmt.Errorf("panic: %v", r))
+			}
+		}()
+		done <- f()
+	}()
 	select {
 	case err := <-done:
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -321,6 +322,25 @@ func TestDBFatalError(t *testing.T) {
 	require.NoError(t, s.Close())
 	_, err := Open(Env{DB: db, Record: &RecordContext{}}, []AnyDefinition{kvDef("a")})
 	require.ErrorIs(t, err, ErrDBFailed)
+}
+
+// Somebody who pulls from an iteration and never ends it does not take the process down.
+func TestDBClosedUnderAnIteration(t *testing.T) {
+	db, err := OpenDB("stores", DBOptions{FS: vfs.NewMem(), Memory: 1})
+	require.NoError(t, err)
+	s := openStores(t, db, 0, kvDef("a"))
+	require.NoError(t, kvOf(s, "a").Put("k", "v"))
+	applyAt(t, db, s, 1)
+	require.NoError(t, s.Close())
+	s = openStores(t, db, 0, kvDef("a")) // now its rows are in the database only
+	next, stop := iter.Pull2(kvOf(s, "a").All())
+	e, err, ok := next()
+	require.True(t, ok)
+	require.NoError(t, err)
+	require.Equal(t, "v", e.Value)
+	require.NoError(t, s.Close())
+	require.Error(t, db.Close())
+	stop()
 }
 
 // What stores remember only to save reads stays within the budget of the database, however many stores there are.

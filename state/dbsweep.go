@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 	"time"
 )
@@ -52,7 +53,10 @@ func (s *sweeper) run() {
 	s.ranges, s.timer = nil, nil
 	s.mu.Unlock()
 	for _, r := range ranges {
-		if err := s.db.excise(r.low, r.high); err != nil {
+		switch err := s.db.excise(r.low, r.high); {
+		case errors.Is(err, errClosed):
+			return
+		case err != nil:
 			s.db.f.tell(err)
 			return
 		}

@@ -133,7 +133,8 @@ func LRU(max int) Option { return func(o *options) { o.lru, o.max = true, max } 
 func WithoutLogging() Option { return func(o *options) { o.unlogged = true } }
 
 // WithCaching puts the thread's record cache before the store, if there is one: updates of a key are held back and go to the changelog and
-// downstream at a commit, the last one only. Versioned and time-first stores, and window stores with duplicates, are never cached.
+// downstream at a commit, the last one only. Versioned and time-first stores, window stores with duplicates, and stores with LRU or TTL are
+// never cached.
 func WithCaching() Option { return func(o *options) { o.cached = true } }
 
 // TTL deletes an entry of a key-value store that long after its last write, by the times of the records (a timestamped value's own time), with a

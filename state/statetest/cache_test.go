@@ -140,6 +140,10 @@ func cacheFlush(t *rapid.T, s statetest.Setup) {
 			require.Equal(t, want, got)
 			want, got = nil, nil
 		},
+		"reset": func(t *rapid.T) { // the listener stays
+			flush(t, r.Flush)
+			r.Reset()
+		},
 		"crash": func(t *rapid.T) {
 			r.Crash()
 			dirty = nil

@@ -39,6 +39,7 @@ func common(r *statetest.Rig, flushed, lost func()) map[string]func(*rapid.T) {
 		"commit":   func(*rapid.T) { r.Commit(); flushed() },
 		"evict":    func(*rapid.T) { r.Evict() },
 		"flush db": func(*rapid.T) { r.FlushDB() },
+		"reset":    func(*rapid.T) { r.Flush(); flushed(); r.Reset(); lost() },
 		"reopen":   func(*rapid.T) { r.Flush(); flushed(); r.Reopen(); lost() },
 		"crash":    func(*rapid.T) { r.Flush(); flushed(); r.Crash(); lost() },
 	}

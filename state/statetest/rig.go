@@ -143,6 +143,17 @@ func (r *Rig) Reopen() {
 	r.Open()
 }
 
+// Reset rebuilds the stores from the beginning of their changelogs, under the feet of those who hold them.
+func (r *Rig) Reset() {
+	for _, d := range r.defs {
+		require.NoError(r.T, r.Stores.Reset(d.Name()))
+		_, ok := r.Stores.Position(d.Name())
+		require.False(r.T, ok)
+		require.Empty(r.T, r.Dump(d.Name()))
+		r.restore(d.Name())
+	}
+}
+
 // Crash ends the process: what the file system had not synced is lost or not, as it comes.
 func (r *Rig) Crash() {
 	r.T.Helper()
