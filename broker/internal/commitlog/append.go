@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"math"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -44,6 +45,9 @@ func (p *Partition) AppendStart(batch []byte, opts AppendOptions) (AppendResult,
 			LogStartOffset: p.man.logStart, Duplicate: true,
 		}, nil
 	}
+	if p.store.full.Load() {
+		return AppendResult{}, errDiskFull
+	}
 	if opts.BeginTxn != nil && p.producers.beginsTxn(b) {
 		if err := opts.BeginTxn(b.ProducerID(), b.ProducerEpoch()); err != nil {
 			return AppendResult{}, err
@@ -60,6 +64,9 @@ func (p *Partition) AppendStart(batch []byte, opts AppendOptions) (AppendResult,
 	}
 	return r, nil
 }
+
+// errDiskFull refuses an append without taking the partition offline.
+var errDiskFull = wrap(KindStorage, syscall.ENOSPC, "too little free space on the log's disk: free some, or lower the topics' retention")
 
 // AppendMarker ends the transaction that the producer has open in this
 // partition with a commit or abort marker and waits until that is durable. It can be

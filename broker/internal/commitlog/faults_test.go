@@ -374,3 +374,24 @@ func TestCommittedReadersWaitForTheMarkersSync(t *testing.T) {
 	require.Equal(t, Offsets{0, 2, 2, 2}, p.Offsets())
 	require.Equal(t, []string{"a"}, valuesOf(readAll(t, p, 0, ReadCommitted, 1000)))
 }
+
+func TestAppendsAreRefusedBeforeTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	e := newEnv(t, func(e *env) { e.fs, e.dbFS = mem, mem; e.opts.MinFree = 1000 })
+	p := e.part()
+	mustAppend(t, p, values("a").from(1, 0, 0).inTxn())
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 999, TotalBytes: 1 << 40})
+	require.NoError(t, e.store.Maintain(t.Context()))
+	_, err := p.Append(values("b").from(1, 0, 1).inTxn().build(), AppendOptions{})
+	requireKind(t, KindStorage, err)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	// What was there can be read, sent again and committed.
+	require.True(t, mustAppend(t, p, values("a").from(1, 0, 0).inTxn()).Duplicate)
+	_, err = p.AppendMarker(1, 0, 0, true)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, valuesOf(readAll(t, p, 0, ReadCommitted, 100)))
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1000, TotalBytes: 1 << 40})
+	require.NoError(t, e.store.Maintain(t.Context()))
+	mustAppend(t, p, values("b").from(1, 0, 1).inTxn())
+}

@@ -3,6 +3,9 @@ package commitlog
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Maintain does one round of light background work over all partitions: rolls
@@ -11,7 +14,7 @@ import (
 // comes on top of what recovery has to read. The returned error joins
 // those of the partitions; each has been left in a consistent state.
 func (s *Store) Maintain(ctx context.Context) error {
-	var errs []error
+	errs := []error{s.checkSpace()}
 	for _, p := range s.Partitions() {
 		if ctx.Err() != nil {
 			break
@@ -19,6 +22,26 @@ func (s *Store) Maintain(ctx context.Context) error {
 		errs = append(errs, p.maintain())
 	}
 	return errors.Join(errs...)
+}
+
+// checkSpace looks whether there is enough free space to append.
+func (s *Store) checkSpace() error {
+	u, err := s.opts.FS.GetDiskUsage(s.opts.Dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("free space of the log's disk: %w", err)
+	}
+	need := uint64(max(0, s.opts.MinFree))
+	if s.opts.MinFree == 0 {
+		need = min(256<<20, u.TotalBytes/20)
+	}
+	full := u.AvailBytes < need
+	if s.full.Swap(full) != full {
+		s.opts.Logger.Warn("free space of the log's disk", "enough", !full, "free", u.AvailBytes, "needed", need)
+	}
+	return nil
 }
 
 func (p *Partition) maintain() error {

@@ -49,6 +49,9 @@ type Options struct {
 	// DB holds the manifests. The caller opens it before the store and closes it after it. Commits
 	// use pebble.Sync. Unless Sync is SyncNone, its WAL must really be synced: the log is what the manifests say.
 	DB *pebble.DB
+	// Commit commits a batch, by default with pebble.Sync and nothing else. A caller that knows what Pebble does when it
+	// cannot go on turns that into an error here.
+	Commit func(*pebble.Batch) error
 	// KeyPrefix starts every key that the store writes into DB. Default "commitlog/".
 	KeyPrefix []byte
 	// Sync says when batches reach the disk. Default SyncNone.
@@ -71,6 +74,10 @@ type Options struct {
 	MaxOpenFiles int
 	// IndexMemory bounds the indexes of sealed segments held in memory, in bytes. Default 32 MiB.
 	IndexMemory int64
+	// MinFree is how many bytes must be free on the disk for appends to be accepted, as Maintain last saw it; markers
+	// and deletions go on. A disk that is full to the last byte would end DB. Default 256 MiB, but at most 5 % of the
+	// disk; negative: no bound.
+	MinFree int64
 	// DeleteDelay is how long the files of deleted segments stay, but for SyncAlways. Default 1 min.
 	DeleteDelay time.Duration
 	// RecoveryWorkers is how many partitions are recovered at a time. Default GOMAXPROCS.
@@ -80,6 +87,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if len(o.KeyPrefix) == 0 {
 		o.KeyPrefix = []byte("commitlog/")
+	}
+	if o.Commit == nil {
+		o.Commit = func(b *pebble.Batch) error { return b.Commit(pebble.Sync) }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -230,7 +230,7 @@ func (p *Partition) commit(m manifest, edit func(b *pebble.Batch) error) error {
 		err = edit(b)
 	}
 	if err == nil {
-		err = b.Commit(pebble.Sync)
+		err = p.store.opts.Commit(b)
 	}
 	if err != nil {
 		return p.fail(err)

@@ -193,7 +193,7 @@ func (p *Partition) trimAborted(before int64) error {
 	if err := it.Close(); err != nil || !some {
 		return err
 	}
-	if err := p.store.opts.DB.DeleteRange(prefix, p.abortedKey(before), pebble.NoSync); err != nil {
+	if err := p.store.deleteRange(prefix, p.abortedKey(before)); err != nil {
 		return wrap(KindStorage, err, "delete aborted transactions of %s", p.id)
 	}
 	return nil

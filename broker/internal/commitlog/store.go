@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/errors/oserror"
-	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -46,6 +45,8 @@ type Store struct {
 	partitions map[PartitionID]*Partition
 	closed     bool
 
+	// full: there is less free space than Options.MinFree wants.
+	full atomic.Bool
 	// closing tells a running compaction to stop.
 	closing atomic.Bool
 }
@@ -118,6 +119,16 @@ func (s *Store) removeOrphans(manifests map[PartitionID]manifest) error {
 	return nil
 }
 
+// deleteRange deletes rows.
+func (s *Store) deleteRange(from, to []byte) error {
+	b := s.opts.DB.NewBatch()
+	defer b.Close()
+	if err := b.DeleteRange(from, to, nil); err != nil {
+		return err
+	}
+	return s.opts.Commit(b)
+}
+
 // Create creates partitions of a topic, all or none; those that exist are left
 // alone but get the configuration. It is durable when it returns.
 func (s *Store) Create(topic TopicID, partitions []int32, cfg PartitionConfig) error {
@@ -147,7 +158,7 @@ func (s *Store) Create(topic TopicID, partitions []int32, cfg PartitionConfig) e
 		p.publish()
 		created = append(created, p)
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := s.opts.Commit(b); err != nil {
 		return wrap(KindStorage, err, "create partitions of topic %x", topic)
 	}
 	for _, p := range created {
@@ -196,7 +207,7 @@ func (s *Store) DeleteTopic(topic TopicID) error {
 		}
 	}
 	prefix := append(slices.Clone(s.opts.KeyPrefix), topic[:]...)
-	err := s.opts.DB.DeleteRange(prefix, prefixEnd(prefix), pebble.Sync)
+	err := s.deleteRange(prefix, prefixEnd(prefix))
 	for _, p := range deleted {
 		if err == nil {
 			delete(s.partitions, p.id)
@@ -276,6 +287,8 @@ func (p *Partition) close() error {
 	p.maintenance.Lock() // a running compaction sees that the store is closed
 	defer p.maintenance.Unlock()
 	err := p.saveSnapshot()
+	p.saving.Lock()
+	defer p.saving.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
