@@ -179,15 +179,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Sync < SyncNever || c.Sync > SyncAlways {
 		errs = append(errs, fmt.Errorf("Sync is %d, want SyncNever, SyncInterval or SyncAlways", int(c.Sync)))
 	}
-	for _, err := range []error{
+	errs = append(errs,
 		atLeast("Limits.FrameBytes", l.FrameBytes, 1024), atLeast("Limits.FrameBytesPreAuth", l.FrameBytesPreAuth, 1024),
 		atLeast("Limits.InFlightBytes", l.InFlightBytes, 1024), atLeast("Limits.FetchBytes", l.FetchBytes, 1),
 		atLeast("Limits.Connections", l.Connections, 1), atLeast("Limits.ConnectionsPerIP", l.ConnectionsPerIP, 1),
 		atLeast("Limits.ConnectionsPerSec", l.ConnectionsPerSec, 0), atLeast("Limits.RequestsPerConn", l.RequestsPerConn, 1),
 		atLeast("SyncEvery", c.SyncEvery, time.Millisecond), atLeast("MaintainEvery", c.MaintainEvery, time.Millisecond),
-	} {
-		errs = append(errs, err)
-	}
+	)
 	errs = append(errs, c.checkListen(), c.Security.check(), checkConfigs(c.Configs))
 	c.Configs = maps.Clone(c.Configs)
 	if err := errors.Join(errs...); err != nil {
@@ -207,14 +205,14 @@ func atLeast[T int | int64 | float64 | time.Duration](name string, v, low T) err
 func (c Config) checkListen() error {
 	if c.Advertised != "" {
 		if _, _, err := splitHostPort(c.Advertised); err != nil {
-			return fmt.Errorf("Advertised %q: %w", c.Advertised, err)
+			return fmt.Errorf("address to advertise, %q: %w", c.Advertised, err)
 		}
 	}
 	if c.Listen == "" {
 		return nil
 	}
 	if _, _, err := splitHostPort(c.Listen); err != nil {
-		return fmt.Errorf("Listen %q: %w", c.Listen, err)
+		return fmt.Errorf("address to listen on, %q: %w", c.Listen, err)
 	}
 	if c.Insecure {
 		return nil

@@ -49,11 +49,10 @@ func runChild(v string) {
 
 // child is a broker in a process of its own, which can be killed and started again on the same directory and address.
 type child struct {
-	t     *testing.T
-	env   string
-	addr  string
-	cmd   *exec.Cmd
-	lines chan string
+	t    *testing.T
+	env  string
+	addr string
+	cmd  *exec.Cmd
 }
 
 func startChild(t *testing.T, sync broker.Sync) *child {
@@ -289,7 +288,7 @@ func (c *child) transact(stop context.Context, drained chan<- struct{}) {
 func (c *child) transactOnce(stop, deadline context.Context) (drained bool) {
 	s, err := kgo.NewGroupTransactSession(
 		kgo.SeedBrokers(c.addr), kgo.TransactionalID("x"), kgo.ConsumerGroup("g"), kgo.ConsumeTopics("in"), kgo.InstanceID("i"),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SessionTimeout(6*time.Second), kgo.TransactionTimeout(10*time.Second),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }), kgo.MetadataMinAge(20*time.Millisecond),
 		kgo.RequestRetries(1<<20), kgo.RecordRetries(1<<30), kgo.FetchMaxWait(200*time.Millisecond),

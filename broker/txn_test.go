@@ -162,10 +162,24 @@ func dieAfter(t *testing.T, sync broker.Sync, n int64) (survived bool) {
 		survived = bad.run(dialWire(t, b))
 	}
 	left.Store(-1)
-	after := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))}) // a process died, not the machine
-	_ = b.Close()                                                                                           // it can write nothing any more
+	disk = corpse(disk)
+	_ = b.Close() // it can write nothing any more
 
-	cfg.FS, cfg.Logger = after, logger(t)
+	// The start after that dies too, again and again, a little later every time.
+	for ops := n % 4; ; ops += 4 {
+		left.Store(ops)
+		cfg.FS = dyingFS{disk, left}
+		b, err := broker.Start(cfg)
+		alive := left.Swap(-1) >= 0
+		disk = corpse(disk)
+		if err == nil {
+			_ = b.Close() // as above
+		}
+		if alive {
+			break
+		}
+	}
+	cfg.FS, cfg.Logger = disk, logger(t)
 	b, err = broker.Start(cfg)
 	require.NoError(t, err, "after %d operations", n)
 	defer func() { require.NoError(t, b.Close()) }()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,18 +79,19 @@ func Open(cfg Config) (_ *Node, err error) {
 			}
 		}
 	}()
+	defer metadb.Recover(&err) // before the one above: what was opened is closed then, too
 	meta := cfg.FS.PathJoin(cfg.Dir, "meta")
 	if err := cfg.FS.MkdirAll(meta, 0o700); err != nil {
 		return nil, fmt.Errorf("create %s: %w", meta, err)
 	}
-	n.db, err = metadb.Open(cfg.FS, meta, metadb.Options{Sync: cfg.Sync == commitlog.SyncAlways, Logger: cfg.Logger})
+	n.db, err = metadb.Open(cfg.FS, meta, metadb.Options{Sync: cfg.Sync != commitlog.SyncNone, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
 	undo = append(undo, n.db.Close)
 	n.logs, err = commitlog.Open(commitlog.Options{
 		FS: cfg.FS, Dir: cfg.FS.PathJoin(cfg.Dir, "log"),
-		DB: n.db.Pebble(), KeyPrefix: metadb.Key(metadb.TableManifest),
+		DB: n.db.Pebble(), Commit: n.db.CommitBatch, KeyPrefix: metadb.Key(metadb.TableManifest),
 		Sync: cfg.Sync, Now: cfg.Now, Logger: cfg.Logger,
 	})
 	if err != nil {
@@ -149,12 +151,22 @@ func (n *Node) every(ctx context.Context, d time.Duration, f func(context.Contex
 		for {
 			select {
 			case <-t.C:
-				f(ctx)
+				n.careful(ctx, f)
 			case <-ctx.Done():
 				return
 			}
 		}
 	})
+}
+
+// careful runs f and survives its panics: what it did not do it does the next time.
+func (n *Node) careful(ctx context.Context, f func(context.Context)) {
+	defer func() {
+		if r := recover(); r != nil {
+			n.log.Error("background work made the broker panic", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	f(ctx)
 }
 
 // checkSpace looks at the disk. A full one is worse than one that is not written to any more: Pebble cannot go on when a
@@ -257,7 +269,8 @@ func clusterID(db *metadb.DB) (string, error) {
 func (n *Node) ClusterID() string { return n.cluster }
 
 // Close stops the background work and closes the data. Listeners must be closed before.
-func (n *Node) Close() error {
+func (n *Node) Close() (err error) {
+	defer metadb.Recover(&err)
 	n.stop()
 	n.wg.Wait()
 	n.groups.close()

@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -68,17 +64,22 @@ func Open(fs vfs.FS, dir string, o Options) (*DB, error) {
 	if !o.Sync {
 		fs = noWALSync{fs}
 	}
-	l := &logger{log: log, onFail: o.OnFail}
+	l := &logger{log: log, onFail: o.OnFail, gone: make(chan struct{})}
 	cache := pebble.NewCache(4 << 20)
 	defer cache.Unref()
 	events := pebble.EventListener{
-		BackgroundError: func(err error) { l.Errorf("background error: %v", err) },
+		BackgroundError: l.background,
+		FlushEnd: func(i pebble.FlushInfo) {
+			if i.Err == nil {
+				l.failures.Store(0)
+			}
+		},
 		// The default listener ends the process on corruption. Reads return the error all the same.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			log.Error("metadata database: corruption", "path", i.Path, "err", i.Details)
 		},
 	}
-	p, err := pebble.Open(dir, &pebble.Options{
+	p, err := l.open(dir, &pebble.Options{
 		FS:                          fs,
 		FormatMajorVersion:          pebbleFormat,
 		Cache:                       cache,
@@ -126,7 +127,8 @@ func (d *DB) Pebble() *pebble.DB { return d.p }
 func (d *DB) Failed() error { return d.l.failed() }
 
 // Close flushes and closes the database.
-func (d *DB) Close() error {
+func (d *DB) Close() (err error) {
+	defer Recover(&err)
 	if d.l.failed() != nil {
 		// A failed Pebble may wait for a flush that never ends; the write-ahead log has all that was acknowledged.
 		return nil
@@ -135,15 +137,13 @@ func (d *DB) Close() error {
 }
 
 // Commit applies a batch atomically and durably. An empty batch is free.
-func (d *DB) Commit(b *Batch) (err error) {
+func (d *DB) Commit(b *Batch) error {
 	if len(b.ops) == 0 {
 		return nil
 	}
-	if err := d.l.failed(); err != nil {
-		return fmt.Errorf("%w: %w", ErrFailed, err)
-	}
 	pb := d.p.NewBatch()
 	for _, op := range b.ops {
+		var err error
 		switch {
 		case op.end != nil:
 			err = pb.DeleteRange(op.key, op.end, nil)
@@ -156,19 +156,39 @@ func (d *DB) Commit(b *Batch) (err error) {
 			return errors.Join(fmt.Errorf("metadata batch: %w", err), pb.Close())
 		}
 	}
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case fatalCommit:
-			err = fmt.Errorf("%w: %w", ErrFailed, r.err)
-		default:
-			panic(r)
-		}
-	}()
-	if err := pb.Commit(pebble.Sync); err != nil {
-		return errors.Join(fmt.Errorf("commit metadata: %w", err), pb.Close())
+	return errors.Join(d.CommitBatch(pb), pb.Close())
+}
+
+// CommitBatch commits a batch of Pebble's own, for the commit log. The caller closes it.
+func (d *DB) CommitBatch(b *pebble.Batch) error {
+	if err := d.l.failed(); err != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	return pb.Close()
+	if d.l.failures.Load() == 0 {
+		return commit(b)
+	}
+	// Pebble cannot flush and may stop writes until it can: this commit must not wait for that. What may still be under
+	// way when it returns is a copy, as the caller goes on with its batch.
+	own := d.p.NewBatch()
+	if err := own.Apply(b, nil); err != nil {
+		return errors.Join(fmt.Errorf("metadata batch: %w", err), own.Close())
+	}
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(commit(own), own.Close()) }()
+	select {
+	case err := <-done:
+		return err
+	case <-d.l.gone:
+		return fmt.Errorf("%w: %w", ErrFailed, d.l.failed())
+	}
+}
+
+func commit(b *pebble.Batch) (err error) {
+	defer Recover(&err)
+	if err := b.Commit(pebble.Sync); err != nil {
+		return fmt.Errorf("commit metadata: %w", err)
+	}
+	return nil
 }
 
 // Get returns a copy of the value of key, and whether there is one.
@@ -240,74 +260,3 @@ func (b *Batch) DeletePrefix(prefix []byte) {
 
 // Len returns the number of writes.
 func (b *Batch) Len() int { return len(b.ops) }
-
-// logger is Pebble's logger. Pebble expects Fatalf not to return; a library that is embedded in a user's program must
-// not end that program, so a fatal error marks the database failed and ends the goroutine instead.
-type logger struct {
-	log    *slog.Logger
-	onFail func(error)
-
-	mu   sync.Mutex
-	err  error
-	last time.Time // of the last line
-}
-
-type fatalCommit struct{ err error }
-
-func (l *logger) Infof(string, ...any) {}
-
-// Errorf logs at most one line a second: Pebble tries again at once what fails for good, such as a flush to a full disk.
-func (l *logger) Errorf(format string, args ...any) {
-	now := time.Now()
-	l.mu.Lock()
-	quiet := now.Sub(l.last) < time.Second
-	if !quiet {
-		l.last = now
-	}
-	l.mu.Unlock()
-	if !quiet {
-		l.log.Error("metadata database: " + fmt.Sprintf(format, args...))
-	}
-}
-
-func (l *logger) Fatalf(format string, args ...any) {
-	err := errors.New(fmt.Sprintf(format, args...))
-	l.mu.Lock()
-	first := l.err == nil
-	if first {
-		l.err = err
-	}
-	l.mu.Unlock()
-	if first {
-		l.log.Error("metadata database failed", "err", err)
-		if l.onFail != nil {
-			l.onFail(err)
-		}
-	}
-	// Commit turns the panic into an error. In every other goroutine a panic would end the process.
-	if insideCommit() {
-		panic(fatalCommit{err})
-	}
-	runtime.Goexit()
-}
-
-// insideCommit reports whether DB.Commit is among the callers.
-func insideCommit() bool {
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
-	for {
-		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "metadb.(*DB).Commit") {
-			return true
-		}
-		if !more {
-			return false
-		}
-	}
-}
-
-func (l *logger) failed() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
