@@ -20,7 +20,7 @@ staticcheck:
 	go run $(STATICCHECK) ./...
 
 race:            ## the packages with goroutines, under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short ./broker/... ./state/... ./streams/...
+	CGO_ENABLED=1 go test -race -short ./state/... ./topology ./streams/internal/... ./streams/streamstest ./broker/...
 
 examples:
 	go test ./examples/...
@@ -37,5 +37,5 @@ interop:         ## real Kafka, Java Kafka Streams and the Java clients against 
 fuzz:            ## every fuzz target for 20 s
 	scripts/fuzz.sh 20s
 
-stress:          ## the long reliability runs: make stress PART=dsl|broker|wordcount
+stress:          ## the long reliability runs: make stress PART=dsl|state|group|wordcount|broker
 	scripts/stress.sh $(PART)
