@@ -92,10 +92,9 @@ func (g *graceJoin[K, V]) process(r Record[K, V]) error {
 	}
 	passed := g.clock.AddMillis(-g.grace)
 	if r.NoKey || r.Time < passed {
-		if err := g.join(r); err != nil {
-			return err
-		}
-	} else if err := g.hold(r); err != nil {
+		return g.join(r)
+	}
+	if err := g.hold(r); err != nil {
 		return err
 	}
 	return g.release(passed)

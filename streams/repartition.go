@@ -139,23 +139,19 @@ func keepKeys[K, V any](nulls bool) start[K, V, K, V] {
 	}
 }
 
-// relaxNullKeys lets null keys through the repartitions above left and outer joins (KIP-962): along the stream's side of the join, up to the next
-// repartition or change of the key.
+// relaxNullKeys lets null keys through the repartitions above left and outer joins (KIP-962), on the stream's side of joins with tables. So far up does
+// Kafka Streams go that even those before other repartitions and changes of the key are among them.
 func (b *Builder) relaxNullKeys() {
 	for _, n := range b.nodes {
 		if n.wantsNullKeys {
-			relaxAbove(n.parents[0])
+			relaxAbove(n)
 		}
 	}
 }
 
 func relaxAbove(n *planNode) {
-	if n.keyChanging {
-		return
-	}
 	if n.repartition != nil {
 		n.repartition.nullKeys = true
-		return
 	}
 	for _, p := range n.feeds() {
 		relaxAbove(p)

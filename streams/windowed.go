@@ -43,7 +43,9 @@ func (w WindowedStream[K, WK, V]) OnLate(f func(context.Context, Record[K, V], w
 // Count counts the records of each key and window. Tombstones count as well, as in Kafka Streams; not for sliding windows, which drop and count them.
 func (w WindowedStream[K, WK, V]) Count(o ...StoreOption) Table[WK, int64] {
 	c := storeConfigOf(o)
-	w.g.s.b.burnForCount(&c)
+	if _, sliding := w.w.(window.Slider[K, WK]); !sliding {
+		w.g.s.b.burnForCount(&c)
+	}
 	return aggregateWindows(w, &c, "KSTREAM-AGGREGATE-", &slot[int64]{}, true, countAggregation[K, V]())
 }
 
