@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,11 +15,11 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/commitlog/recordbatch"
 )
 
-// overwrite replaces a file's content.
+// overwrite replaces a file's content. A vfs.File may change the bytes it is given, and under the race detector does.
 func overwrite(t tb, fs vfs.FS, path string, content []byte) {
 	t.Helper()
 	require.NoError(t, fs.Remove(path))
-	require.NoError(t, writeFile(fs, path, content))
+	require.NoError(t, writeFile(fs, path, bytes.Clone(content)))
 }
 
 func fileContent(t tb, fs vfs.FS, path string) []byte {

@@ -97,7 +97,7 @@ func readFile(fs vfs.FS, path string) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
-// writeFile replaces a small file. It is not synced: its content says whether it is whole.
+// writeFile replaces a small file; b is lost to it. It is not synced: its content says whether it is whole.
 func writeFile(fs vfs.FS, path string, b []byte) error {
 	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
