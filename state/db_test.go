@@ -225,8 +225,8 @@ func testDamage(t *testing.T, compact bool) {
 			require.Less(t, n, 10, "no compaction has met the damage")
 			_ = db.p.Compact(t.Context(), storePrefix(0), storePrefix(1<<31), false)
 		}
-		db.searching.Lock() // wait for the search
-		db.searching.Unlock()
+		db.searching.Lock() // once the search is done
+		defer db.searching.Unlock()
 		err := s.Apply(db.NewBatch(), nil)
 		require.ErrorAs(t, err, &damaged)
 		require.NoError(t, s.Close())
