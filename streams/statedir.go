@@ -77,7 +77,9 @@ func (d *stateDir) identify(configured string) (string, error) {
 // openDB opens the database. One that cannot be opened is moved aside: its stores are rebuilt from their changelogs.
 func (d *stateDir) openDB(c *Config) (*state.DB, error) {
 	path := filepath.Join(d.path, "stores")
-	o := state.DBOptions{Memory: c.StateMemory, Logger: c.Logger}
+	o := state.DBOptions{Memory: c.StateMemory, Logger: c.Logger, OnFault: func(err error) {
+		c.Logger.Error("the store database reports a fault; the stores concerned fail at their next use and are rebuilt", "app", c.ApplicationID, "error", err)
+	}}
 	db, err := state.OpenDB(path, o)
 	if err == nil {
 		return db, nil
