@@ -20,7 +20,26 @@ import (
 
 // decided names, for each quirk of Java that this library does not repeat, the decision's page in docs/decisions. A case of such a quirk
 // that differs from its recording is counted as decided otherwise; one that agrees, or that panics, is counted like any other.
-var decided = map[string]string{}
+var decided = map[string]string{
+	"cogroup-unnamed-refused": "0002-quirks-of-kafka-streams.md",
+	"cache-accounting":        "0002-caches-make-room-between-records.md",
+}
+
+// openCases are the recorded cases that are known to differ and are not decided: what is left to do. They count as failing, and one that agrees must
+// leave the list.
+var openCases = func() map[string]bool {
+	b, err := os.ReadFile(filepath.Join("testdata", "conformance-open.txt"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		panic(err)
+	}
+	open := map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			open[line] = true
+		}
+	}
+	return open
+}()
 
 // caseTimeout ends a case that hangs. A case takes milliseconds.
 const caseTimeout = time.Minute
@@ -125,6 +144,13 @@ func runCase(t *testing.T, s *summary, group string, c *recordedCase) {
 		}
 	}
 	s.count(group, c, outcome, v.aspects)
+	if openCases[group+"/"+c.Name] {
+		if outcome != failed {
+			t.Errorf("agrees now: take it off testdata/conformance-open.txt")
+		}
+		t.Logf("known to differ: testdata/conformance-open.txt")
+		return
+	}
 	if outcome == failed {
 		t.Errorf("%s (quirks %v)\n%s\n  %s", c.About, c.Quirk, c.short(), strings.Join(v.differences, "\n  "))
 	}
