@@ -1,13 +1,16 @@
 package broker_test
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -342,4 +345,55 @@ func TestBytesAfterTheEndAreLetThrough(t *testing.T) {
 	req.SetVersion(13)
 	_, ok := r.receive(req)
 	require.True(t, ok)
+}
+
+// TestLogAppendTime: the broker's time replaces the producer's, in a batch that is still sound.
+func TestLogAppendTime(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	createTopic(t, b, "t", 1, map[string]*string{"message.timestamp.type": kmsg.StringPtr("LogAppendTime")})
+	r := dialWire(t, b)
+	before := time.Now().UnixMilli()
+	got := r.produce(9, nil, "t", 0, batch{values: []string{"a"}, timestamp: 12345}.bytes())
+	require.Zero(t, got.ErrorCode)
+	require.GreaterOrEqual(t, got.LogAppendTime, before)
+	stored := r.fetch("t", 0, 0, nil).RecordBatches
+	require.Equal(t, crc(stored[21:]), binary.BigEndian.Uint32(stored[17:]))
+	c := client(t, b, kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	require.Equal(t, got.LogAppendTime, consume(t, c, 1)[0].Timestamp.UnixMilli())
+}
+
+// TestTopicIsReplacedUnderLoad: while a producer and a consumer go on, a topic is deleted and made again, many times.
+func TestTopicIsReplacedUnderLoad(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	createTopic(t, b, "t", 2, nil)
+	stop, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	p := client(t, b, kgo.DefaultProduceTopic("t"), kgo.MetadataMinAge(10*time.Millisecond), kgo.UnknownTopicRetries(1000), kgo.ProducerLinger(0))
+	c := client(t, b, kgo.ConsumeTopics("t"), kgo.MetadataMinAge(10*time.Millisecond), kgo.FetchMaxWait(20*time.Millisecond))
+	wg.Go(func() {
+		for stop.Err() == nil {
+			_ = p.ProduceSync(stop, kgo.StringRecord("x")).FirstErr() // the topic may be gone
+		}
+	})
+	wg.Go(func() {
+		for stop.Err() == nil {
+			c.PollFetches(stop)
+		}
+	})
+	adm := kadm.NewClient(client(t, b))
+	ids := map[kadm.TopicID]bool{}
+	for range 20 {
+		_, err := adm.DeleteTopic(ctx(t), "t")
+		require.NoError(t, err)
+		got, err := adm.CreateTopic(ctx(t), 2, 1, nil, "t")
+		require.NoError(t, err)
+		require.False(t, ids[got.ID], "a topic's id is used again")
+		ids[got.ID] = true
+	}
+	cancel()
+	wg.Wait()
+	fresh := client(t, b, kgo.DefaultProduceTopic("t"))
+	require.NoError(t, fresh.ProduceSync(ctx(t), kgo.StringRecord("end")).FirstErr())
 }
