@@ -308,6 +308,25 @@ func (c *Coordinator) consumerLeave(now time.Time, req *kmsg.ConsumerGroupHeartb
 	return nil
 }
 
+// evict removes a member for an operator, who names it by its id or its instance id: members themselves leave with a
+// heartbeat.
+func (k *consumer) evict(c *Coordinator, req kmsg.LeaveGroupRequestMember) *kerr.Error {
+	m := k.byID[req.MemberID]
+	if req.InstanceID != nil {
+		s := k.static[*req.InstanceID]
+		if s != nil && req.MemberID != "" && s != m {
+			return kerr.FencedInstanceID
+		}
+		m = s
+	}
+	if m == nil {
+		return kerr.UnknownMemberID
+	}
+	k.remove(c, m, "removed by an operator")
+	k.persist(c)
+	return nil
+}
+
 // owned is what a member says it has; nil if it does not say.
 func owned(topics []kmsg.ConsumerGroupHeartbeatRequestTopic) assignment {
 	if topics == nil {

@@ -160,10 +160,14 @@ func (c *Coordinator) leaveGroup(now time.Time, req *kmsg.LeaveGroupRequest) *km
 	}
 	g := c.groups[req.Group]
 	leave := func(m kmsg.LeaveGroupRequestMember) int16 {
-		if g == nil || g.classic == nil {
-			return kerr.UnknownMemberID.Code
+		err := kerr.UnknownMemberID
+		switch {
+		case g != nil && g.classic != nil:
+			err = g.classic.leave(c, now, m)
+		case g != nil && g.consumer != nil:
+			err = g.consumer.evict(c, m)
 		}
-		if err := g.classic.leave(c, now, m); err != nil {
+		if err != nil {
 			return err.Code
 		}
 		return 0
