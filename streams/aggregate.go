@@ -41,9 +41,10 @@ func aggregate[K, V, A any](g GroupedStream[K, V], c *nodeConfig, prefix string,
 	b.require(a.given, name)
 	b.checkAggregate(name, store, c)
 	s := g.forAggregate(store, c.store.name != "")
-	t := aggregateTable(b, s.n, name, store, c, s.key.carried(), value, a)
-	t.end = s.end
-	return t
+	st := newTableStore(c, store, s.key.carried(), value)
+	t := &tableNode[K, A]{store: store, versioned: st.versioned, view: st.view}
+	t.plan = b.plan(aggregateNode(name, c, st, t, a), s.n)
+	return Table[K, A]{b: b, t: t, key: st.key, value: value, end: s.end}
 }
 
 // checkAggregate checks the options of an aggregate that is kept as a table.
@@ -54,17 +55,14 @@ func (b *Builder) checkAggregate(name, store string, c *nodeConfig) {
 	}
 }
 
-// aggregateTable plans an aggregate of key by key behind a node: of a grouped stream, or of one stream of a cogroup.
-func aggregateTable[K, V, A any](b *Builder, parent *planNode, name, store string, c *nodeConfig, key *slot[K], value *slot[A], a aggregation[K, V, A]) Table[K, A] {
-	st := newTableStore(c, store, key, value)
-	t := &tableNode[K, A]{store: store, versioned: st.versioned, view: st.view}
-	t.plan = b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
+// aggregateNode is the plan node that adds records to the aggregates of a table key by key: of a grouped stream, or of one stream of a cogroup.
+func aggregateNode[K, V, A any](name string, c *nodeConfig, st *tableStore[K, A], t *tableNode[K, A], a aggregation[K, V, A]) *planNode {
+	return &planNode{name: name, write: func(w *writer, in []any) any {
 		if !st.write(w, name) {
 			return nil
 		}
 		return topology.Connect(topology.NodeSpec{Name: name, Stores: append(st.names(), c.using...)}, startAggregate(st, t, a), edgesOf[K, V](in)...)
-	}}, parent)
-	return Table[K, A]{b: b, t: t, key: key, value: value}
+	}}
 }
 
 // startAggregate makes the node. The result's time is the later of the record's and the aggregate's. Old is what the aggregate was before, also

@@ -48,6 +48,8 @@ type App struct {
 	config Config
 	rc     *runtime.Config
 
+	telling sync.Mutex // held while OnState is told, so that it hears of states in their order
+
 	mu      sync.Mutex
 	state   State
 	began   time.Time
@@ -118,9 +120,11 @@ func (a *App) Wait(ctx context.Context, want State) error {
 
 // setState moves on; a state that comes too late (a thread runs while the application stops) is ignored.
 func (a *App) setState(s State) {
+	a.telling.Lock()
+	defer a.telling.Unlock()
 	a.mu.Lock()
 	from := a.state
-	if from == s || from >= Stopping && s < Stopping {
+	if from == s || from >= Stopped || from == Stopping && s < Stopping {
 		a.mu.Unlock()
 		return
 	}
@@ -156,8 +160,9 @@ func (a *App) threadRuns(thread string, all bool) {
 }
 
 // Run connects, creates the internal topics that are missing, restores the stores and processes records until ctx is cancelled; then it commits,
-// leaves the group and returns nil, within 5 s. It returns an error when the application cannot start or a record fails that no handler lets go. A lost
-// connection, a restarted broker or a rebalance is no error: Run goes on when it can. An App runs once.
+// leaves the group and returns nil, within 5 s. It returns an error when the application cannot start, when a record fails that no handler lets go, or
+// when the last commit did not succeed: then the next start does that part again. A lost connection, a restarted broker or a rebalance is no error:
+// Run goes on when it can; only at the start it waits for a broker for no more than 15 s. An App runs once.
 func (a *App) Run(ctx context.Context) (err error) {
 	a.mu.Lock()
 	ran := !a.began.IsZero()
@@ -167,6 +172,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return errors.New("streams: an App runs once: make a new one")
 	}
 	a.setState(Rebalancing)
+	defer context.AfterFunc(ctx, func() { a.setState(Stopping) })()
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("streams: application %s: %w", a.config.ApplicationID, err)
@@ -179,17 +185,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dir.close()) }()
-	var db *state.DB
-	if a.top.Persistent() {
-		if db, err = dir.openDB(&a.config); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, closeDB(db, err == nil)) }()
-		defer flushNowAndThen(db)()
-	}
+	defer func() { a.also(&err, dir.close()) }()
 	clients := a.clients(dir.identity)
-	plan, err := kafka.Prepare(ctx, clients, a.top, a.config.ReplicationFactor)
+	plan, err := a.prepare(ctx, clients)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -199,6 +197,47 @@ func (a *App) Run(ctx context.Context) (err error) {
 	a.mu.Lock()
 	a.report.StateDir, a.report.Created, a.report.Existing, a.kafka = dir.path, plan.Created, plan.Existing, clients
 	a.mu.Unlock()
+	for aside := (time.Time{}); ; aside = time.Now() {
+		err := a.serve(ctx, dir, clients, plan)
+		if !errors.Is(err, state.ErrDBFailed) || ctx.Err() != nil || time.Since(aside) < time.Minute {
+			return err
+		}
+		if err := dir.setAside(&a.config, err); err != nil {
+			return err
+		}
+	}
+}
+
+// reachTime is how long a start waits for a broker.
+const reachTime = 15 * time.Second
+
+// prepare looks at the cluster, again and again for a while if it does not answer.
+func (a *App) prepare(ctx context.Context, clients *kafka.Config) (*kafka.Plan, error) {
+	reach, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		plan, err := kafka.Prepare(reach, clients, a.top, a.config.ReplicationFactor)
+		if err == nil || !kafka.Restartable(err) {
+			return plan, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-reach.Done():
+			return nil, err
+		}
+	}
+}
+
+// serve opens the stores and runs the threads.
+func (a *App) serve(ctx context.Context, dir *stateDir, clients *kafka.Config, plan *kafka.Plan) (err error) {
+	var db *state.DB
+	if a.top.Persistent() {
+		if db, err = dir.openDB(&a.config); err != nil {
+			return err
+		}
+		defer func() { a.also(&err, closeDB(db, err == nil)) }()
+		defer flushNowAndThen(db)()
+	}
 	return a.runThreads(ctx, clients, plan, db)
 }
 
@@ -214,64 +253,121 @@ func (a *App) clients(identity string) *kafka.Config {
 	return c
 }
 
+// also takes an error of the clean-up: the first error is the application's, what fails because of it is only logged.
+func (a *App) also(first *error, err error) {
+	switch {
+	case err == nil:
+	case *first == nil:
+		*first = err
+	default:
+		a.config.Logger.Warn("another error followed", "app", a.config.ApplicationID, "error", err)
+	}
+}
+
 // runThreads runs the stream threads until ctx is done or one fails.
 func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka.Plan, db *state.DB) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var globals *runtime.Globals
-	if a.top.HasGlobalStores() {
-		reader, err := kafka.NewReader(clients, "global")
-		if err != nil {
-			return err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, a.config.Threads+1) // from threads, and from the global stores
+	fail := func(err error) {
+		if !errors.Is(err, state.ErrDBFailed) { // else it goes on with another database
+			a.setState(Stopping)
 		}
-		spec := runtime.GlobalSpec{Topology: a.top, Config: a.rc, Now: func() Time { return Time(time.Now().UnixMilli()) }}
-		if globals, err = runtime.OpenGlobals(ctx, spec, reader, plan.GlobalPartitions, func(err error) { cancel(err) }, a.config.Logger); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, globals.Close()) }()
+		failed <- err
+		cancel()
 	}
-	stopping := context.AfterFunc(ctx, func() { a.setState(Stopping) })
-	defer stopping()
-	errs := make([]error, a.config.Threads)
+	globals, err := a.openGlobals(ctx, fail, clients, plan)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	for i := range a.config.Threads {
 		wg.Go(func() {
-			if errs[i] = a.keepThread(ctx, strconv.Itoa(i+1), clients, plan, db, globals); errs[i] != nil {
-				cancel(errs[i])
+			if err := a.keepThread(ctx, strconv.Itoa(i+1), clients, plan, db, globals); err != nil {
+				fail(err)
 			}
 		})
 	}
 	wg.Wait()
-	if cause := context.Cause(ctx); errors.Join(errs...) == nil && cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
-		return cause
+	if globals != nil {
+		a.also(&err, globals.Close())
 	}
-	return errors.Join(errs...)
+	close(failed)
+	var first error
+	for err := range failed {
+		a.also(&first, err)
+	}
+	a.also(&first, err)
+	return first
+}
+
+// openGlobals completes the global stores, nil if there are none. It goes on trying while the broker is away.
+func (a *App) openGlobals(ctx context.Context, fail func(error), clients *kafka.Config, plan *kafka.Plan) (*runtime.Globals, error) {
+	if !a.top.HasGlobalStores() {
+		return nil, nil
+	}
+	b := backoff{a: a, what: "the global stores are read anew"}
+	for {
+		reader, err := kafka.NewReader(clients, "global")
+		if err != nil {
+			return nil, err
+		}
+		spec := runtime.GlobalSpec{Topology: a.top, Config: a.rc, Now: func() Time { return Time(time.Now().UnixMilli()) }, Logger: a.config.Logger}
+		globals, err := runtime.OpenGlobals(ctx, spec, reader, plan.GlobalPartitions, fail, a.config.Logger)
+		if err == nil || !kafka.Restartable(err) {
+			return globals, err
+		}
+		if !b.wait(ctx, err) {
+			return nil, nil
+		}
+	}
 }
 
 // keepThread runs a thread, and starts it anew from the committed offsets when its work was lost to Kafka's ways: fenced, thrown out of the group, a
-// broker that went away. What a user's function, a serde or the state directory has failed with is final.
+// broker that went away; or when a store of it has to be rebuilt. What a user's function or a serde has failed with is final.
 func (a *App) keepThread(ctx context.Context, name string, clients *kafka.Config, plan *kafka.Plan, db *state.DB, globals *runtime.Globals) error {
-	wait := 50 * time.Millisecond
+	b := backoff{a: a, what: "the thread starts anew from the last commit", thread: name}
 	for {
-		began := time.Now()
+		b.begin()
 		err := a.runThread(ctx, name, clients, plan, db, globals)
-		if err == nil || ctx.Err() != nil && kafka.Restartable(err) {
+		switch {
+		case err == nil:
 			return nil
-		}
-		a.threadRuns(name, false)
-		if !kafka.Restartable(err) {
+		case !kafka.Restartable(err) || errors.As(err, new(*runtime.StopError)):
 			return fmt.Errorf("thread %s: %w", name, err)
 		}
-		if time.Since(began) > time.Minute {
-			wait = 50 * time.Millisecond
-		}
-		a.config.Logger.Warn("the thread starts anew from the last commit", "app", a.config.ApplicationID, "thread", name, "in", wait, "error", err)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		a.threadRuns(name, false)
+		if !b.wait(ctx, err) {
 			return nil
 		}
-		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// backoff is the waiting between attempts: longer each time, unless an attempt has lasted.
+type backoff struct {
+	a            *App
+	what, thread string
+	began        time.Time
+	next         time.Duration
+}
+
+func (b *backoff) begin() { b.began = time.Now() }
+
+// wait waits before the attempt that follows an error; false if ctx is done.
+func (b *backoff) wait(ctx context.Context, err error) bool {
+	b.next = min(max(50*time.Millisecond, 2*b.next), 5*time.Second)
+	if time.Since(b.began) > time.Minute {
+		b.next = 50 * time.Millisecond
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	b.a.config.Logger.Warn(b.what, "app", b.a.config.ApplicationID, "thread", b.thread, "in", b.next, "error", err)
+	select {
+	case <-time.After(b.next):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func (c *cluster) options() []kgo.Opt {
 		if b := c.broker.Load(); b != nil {
 			return b.Dialer()(ctx, network, addr)
 		}
-		return nil, errors.New("connection refused")
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	return []kgo.Opt{kgo.SeedBrokers(c.seeds...), kgo.Dialer(dial)}
 }
@@ -263,7 +264,7 @@ func (i *instance) restores() map[string]int64 {
 	return out
 }
 
-// logbook keeps what was logged.
+// logbook keeps the end of what was logged.
 type logbook struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -278,7 +279,8 @@ func (l *logbook) Write(p []byte) (int, error) {
 func (l *logbook) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.String()
+	s := l.b.String()
+	return s[max(0, len(s)-8000):]
 }
 
 // until waits for a condition that no channel tells of.
@@ -316,4 +318,23 @@ func eachGuarantee(t *testing.T, f func(t *testing.T, g streams.Guarantee)) {
 			f(t, g)
 		})
 	}
+}
+
+// failures is a word count that fails when it is told to.
+type failures struct{ next atomic.Bool }
+
+func (f *failures) wordCount(t *testing.T) *topology.Topology {
+	b := streams.NewBuilder()
+	b.Stream("lines", serde.String, serde.String).
+		TryFlatMapValues(func(_ context.Context, r streams.Record[string, string]) ([]string, error) {
+			if f.next.Swap(false) {
+				return nil, errors.New("asked to fail")
+			}
+			return strings.Fields(r.Value), nil
+		}).
+		GroupBy(func(_, w string) string { return w }).
+		Count(streams.As("words")).
+		ToStream().
+		To("counts")
+	return build(t, b)
 }

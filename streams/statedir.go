@@ -74,22 +74,29 @@ func (d *stateDir) identify(configured string) (string, error) {
 	return id, nil
 }
 
-// openDB opens the database. One that cannot be opened is moved aside: its stores are rebuilt from their changelogs.
+// openDB opens the database. One that cannot be opened is set aside: its stores are rebuilt from their changelogs.
 func (d *stateDir) openDB(c *Config) (*state.DB, error) {
-	path := filepath.Join(d.path, "stores")
-	o := state.DBOptions{Memory: c.StateMemory, Logger: c.Logger, OnFault: func(err error) {
-		c.Logger.Error("the store database reports a fault; the stores concerned fail at their next use and are rebuilt", "app", c.ApplicationID, "error", err)
-	}}
-	db, err := state.OpenDB(path, o)
-	if err == nil {
-		return db, nil
+	o := state.DBOptions{Memory: c.StateMemory, Logger: c.Logger}
+	db, err := state.OpenDB(d.stores(), o)
+	if err == nil || errors.Is(err, state.ErrNoSpace) {
+		return db, err
 	}
-	aside := path + ".damaged"
-	if rerr := errors.Join(os.RemoveAll(aside), os.Rename(path, aside)); rerr != nil {
-		return nil, fmt.Errorf("stores in %s cannot be opened: %w (and not moved aside: %w)", path, err, rerr)
+	if err := d.setAside(c, err); err != nil {
+		return nil, err
 	}
-	c.Logger.Warn("the stores could not be opened and are rebuilt from their changelogs; the damaged files were kept", "error", err, "kept", aside)
-	return state.OpenDB(path, o)
+	return state.OpenDB(d.stores(), o)
+}
+
+func (d *stateDir) stores() string { return filepath.Join(d.path, "stores") }
+
+// setAside moves a database away that cannot be used, in the place of an earlier one.
+func (d *stateDir) setAside(c *Config, cause error) error {
+	aside := d.stores() + ".damaged"
+	if err := errors.Join(os.RemoveAll(aside), os.Rename(d.stores(), aside)); err != nil {
+		return fmt.Errorf("the stores cannot be used: %w (and not moved aside: %w)", cause, err)
+	}
+	c.Logger.Warn("the stores could not be used and are rebuilt from their changelogs; the damaged files were kept", "app", c.ApplicationID, "error", cause, "kept", aside)
+	return nil
 }
 
 func (d *stateDir) close() error { return d.lock.Unlock() }

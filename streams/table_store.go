@@ -15,7 +15,8 @@ type tableStore[K, V any] struct {
 	key   *slot[K]
 	value *slot[V]
 	// topic is the source topic that can stand for a changelog, or "".
-	topic string
+	topic   string
+	written bool // a cogroup writes it once for all its streams
 }
 
 // newTableStore is a store that is made. Its slots are those of the handle of its table.
@@ -35,13 +36,14 @@ func (s *tableStore[K, V]) names() []string {
 
 // write adds the store to the topology and says whether it can be used. node needs it.
 func (s *tableStore[K, V]) write(w *writer, node string) bool {
-	if s == nil || !s.made {
+	if s == nil || !s.made || s.written {
 		return true
 	}
 	k, v := s.key.resolve(w.b, node, "key"), s.value.resolve(w.b, node, "value")
 	if k == nil || v == nil {
 		return false
 	}
+	s.written = true
 	if s.versioned {
 		addStore(w, state.Versioned(s.name, k, v, s.history, s.options()...), s.topic)
 	} else {

@@ -48,4 +48,3 @@ func (c *Config) common(id string) []kgo.Opt {
 		kgo.DisableClientMetrics(),
 	}
 }
-

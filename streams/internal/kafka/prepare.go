@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace-go/millrace/streams/internal/assignor"
+	"github.com/millrace-go/millrace/streams/internal/runtime"
 	"github.com/millrace-go/millrace/topology"
 )
 
@@ -37,14 +38,13 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication i
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
 	p := &Plan{Topology: t, ApplicationID: c.ApplicationID, Subs: t.Subtopologies(), GlobalPartitions: map[string]int32{}}
-	reach, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	topics, err := adm.ListTopics(reach)
+	topics, err := adm.ListTopics(ctx)
 	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return nil, fmt.Errorf("no broker answers at %s: is it running, and is Config.BootstrapServers right?", strings.Join(c.Seeds, ", "))
+		cause := ""
+		if !errors.Is(err, context.DeadlineExceeded) {
+			cause = fmt.Sprintf(" (%v)", err)
 		}
-		return nil, fmt.Errorf("brokers %s: %w", strings.Join(c.Seeds, ", "), err)
+		return nil, &noBroker{fmt.Sprintf("no broker answers at %s: is it running, and is Config.BootstrapServers right?%s", strings.Join(c.Seeds, ", "), cause), err}
 	}
 	external := map[string]int32{}
 	for name, d := range topics {
@@ -57,7 +57,7 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication i
 	}
 	counts, err := t.CountPartitions(external)
 	if err != nil {
-		return nil, err
+		return nil, &runtime.LocalError{Err: err}
 	}
 	for _, s := range p.Subs {
 		for _, src := range s.Sources {
@@ -72,8 +72,8 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication i
 		n := partitions(counts, want)
 		if d, ok := topics[want.Name]; ok && d.Err == nil {
 			if int32(len(d.Partitions)) != n {
-				return nil, fmt.Errorf("internal topic %s has %d partitions, but the topology needs %d: the partitions of its input have changed; "+
-					"stop all instances, reset the application and start again", want.Name, len(d.Partitions), n)
+				return nil, &runtime.LocalError{Err: fmt.Errorf("internal topic %s has %d partitions, but the topology needs %d: the partitions of its input have changed; "+
+					"stop all instances, reset the application and start again", want.Name, len(d.Partitions), n)}
 			}
 			p.Existing = append(p.Existing, want.Name)
 			continue
@@ -90,6 +90,15 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication i
 	}
 	return p, nil
 }
+
+// noBroker is the error of a first request: its text is for a person, its cause for Restartable.
+type noBroker struct {
+	text  string
+	cause error
+}
+
+func (e *noBroker) Error() string { return e.text }
+func (e *noBroker) Unwrap() error { return e.cause }
 
 // partitions is the number of partitions of an internal topic.
 func partitions(counts topology.PartitionCounts, want topology.InternalTopic) int32 {

@@ -152,19 +152,28 @@ func (p *Producer) topic(name string) (int, error) {
 	return len(p.topics) - 1, nil
 }
 
+// topicTime is how long a topic may take to be known after it was made.
+const topicTime = 2 * time.Second
+
 // count asks the cluster for the number of partitions of a topic.
 func (p *Producer) count(name string) (int32, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	m, err := p.adm.Metadata(ctx, name)
-	if err != nil {
-		return 0, fmt.Errorf("metadata of topic %s: %w", name, err)
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		m, err := p.adm.Metadata(ctx, name)
+		if err != nil {
+			return 0, fmt.Errorf("metadata of topic %s: %w", name, err)
+		}
+		t := m.Topics[name]
+		switch {
+		case t.Err == nil:
+			return int32(len(t.Partitions)), nil
+		case !errors.Is(t.Err, kerr.UnknownTopicOrPartition) && !errors.Is(t.Err, kerr.LeaderNotAvailable):
+			return 0, fmt.Errorf("output topic %q: %w", name, t.Err)
+		case time.Since(began) > topicTime:
+			return 0, &runtime.LocalError{Err: fmt.Errorf("output topic %q does not exist: create it (its number of partitions is yours to choose)", name)}
+		}
 	}
-	t := m.Topics[name]
-	if t.Err != nil {
-		return 0, fmt.Errorf("output topic %q: %w: create it first", name, t.Err)
-	}
-	return int32(len(t.Partitions)), nil
 }
 
 // Partitions implements runtime.Collector.

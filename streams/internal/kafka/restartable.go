@@ -5,13 +5,22 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 	"github.com/millrace-go/millrace/topology"
 )
 
-// Restartable says whether a thread that ended with err may start anew: its error came from Kafka, and the same records may go through next time. An error of
-// user code, of a serde, of the state directory would come again; so would a refusal by the cluster.
+// Restartable says whether a thread that ended with err may start anew: its error came from Kafka, and the same records may go through next time; or from a
+// store that is rebuilt when it is opened again, or a disk on which there may be room again. An error of user code, of a serde, of the rest of the state
+// directory would come again; so would a refusal by the cluster.
 func Restartable(err error) bool {
+	var damaged *state.DamagedError
+	switch {
+	case errors.Is(err, state.ErrDBFailed):
+		return false
+	case errors.As(err, &damaged), errors.Is(err, state.ErrNoSpace):
+		return true
+	}
 	var node *topology.NodeError
 	var decode *topology.DecodeError
 	var local *runtime.LocalError

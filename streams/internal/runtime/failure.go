@@ -3,8 +3,10 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"github.com/millrace-go/millrace/topology"
 )
@@ -130,9 +132,26 @@ func (t *Task) panicked(value any) error {
 	if t.raw == nil || t.last == nil {
 		return topology.Fatal(fmt.Errorf("task %s: %w", t.spec.ID, p))
 	}
+	// The nodes call each other directly: which of them it was is for the place to tell.
 	r := t.raw
 	return t.failed(&topology.NodeError{Node: t.last.head.Node(), Task: t.spec.ID,
-		Record: topology.RecordMetadata{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Err: p})
+		Record: topology.RecordMetadata{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Err: fmt.Errorf("behind it, at %s: %w", place(p.Stack), p)})
+}
+
+// place is the file and line of a panic: the first function in the stack behind the runtime's.
+func place(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i := len(lines) - 2; i > 0; i-- {
+		if strings.HasPrefix(lines[i], "panic(") {
+			for i += 2; i+1 < len(lines); i += 2 {
+				if at := strings.TrimSpace(lines[i+1]); !strings.HasPrefix(lines[i], "runtime.") {
+					at, _, _ = strings.Cut(at, " +0x")
+					return filepath.Base(at)
+				}
+			}
+		}
+	}
+	return "an unknown place"
 }
 
 // panickedFlush makes an error of a panic while a cache was flushed. No handler is asked: the cache is in the middle of its entries.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +38,7 @@ func OpenGlobals(ctx context.Context, spec GlobalSpec, r Reader, partitions map[
 		gs.Close()
 		return nil, fmt.Errorf("global stores: %w", err)
 	}
-	go gs.follow(ctx, fail)
+	go gs.follow(ctx, fail, l)
 	return gs, nil
 }
 
@@ -87,12 +89,24 @@ func (g *Globals) load(ctx context.Context, partitions map[string]int32, l *slog
 	return nil
 }
 
-// follow applies what comes after. A failing fetch is tried again: the stores stay as they are meanwhile.
-func (g *Globals) follow(ctx context.Context, fail func(error)) {
+// follow applies what comes after. A failing fetch is tried again, as long as the topics are what they were: the stores stay as they are meanwhile.
+func (g *Globals) follow(ctx context.Context, fail func(error), l *slog.Logger) {
 	defer close(g.done)
+	var told time.Time
 	for ctx.Err() == nil {
 		b := <-g.reader.Fetch(ctx, g.position, FetchLimits{Wait: 500 * time.Millisecond, Partition: 1 << 20})
 		if b.Err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			if err := g.check(ctx); err != nil {
+				fail(fmt.Errorf("global stores: %w", err))
+				return
+			}
+			if time.Since(told) > 10*time.Second {
+				told = time.Now()
+				l.Warn("global stores cannot be kept up to date at the moment", "error", b.Err)
+			}
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():
@@ -109,6 +123,23 @@ func (g *Globals) follow(ctx context.Context, fail func(error)) {
 			}
 		}
 	}
+}
+
+// check says whether the topics have lost what was not read of them yet. If they cannot be asked it says nothing.
+func (g *Globals) check(ctx context.Context) error {
+	tps := slices.Collect(maps.Keys(g.position))
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	ends, err := g.reader.Ends(ctx, tps)
+	if err != nil {
+		return nil //nolint:nilerr // the fetch that failed is tried again
+	}
+	for tp, e := range ends {
+		if at := g.position[tp]; at < e.Start || at > e.High {
+			return &LocalError{fmt.Errorf("topic %s, partition %d now goes from %d to %d, but was read up to %d: start again to read it anew", tp.Topic, tp.Partition, e.Start, e.High, at)}
+		}
+	}
+	return nil
 }
 
 func (g *Globals) apply(p ReadPartition) error {

@@ -117,12 +117,28 @@ type LocalError struct{ Err error }
 func (e *LocalError) Error() string { return e.Err.Error() }
 func (e *LocalError) Unwrap() error { return e.Err }
 
+// StopError says that a thread was asked to stop and could not commit what it had done. The next start does it again.
+type StopError struct{ Err error }
+
+func (e *StopError) Error() string { return "stopped without its last commit: " + e.Err.Error() }
+func (e *StopError) Unwrap() error { return e.Err }
+
+// stopTime is how long the last commit and leaving the group may take, grace what the watchdog gives on top of it.
+const (
+	stopTime = 4 * time.Second
+	grace    = 500 * time.Millisecond
+)
+
 // Run processes until ctx is cancelled, then commits and leaves the group. After an error nothing of what was not committed is left, and the
 // clients are closed without telling the group: another thread may take the place.
 func (t *Thread) Run(ctx context.Context) (err error) {
-	// User functions, requests to Kafka and the last commit outlive the cancelled ctx by a little: Stop has its own bound.
+	// User functions, requests to Kafka and the last commit outlive the cancelled ctx by a little.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		bound := time.AfterFunc(stopTime, cancel)
+		context.AfterFunc(work, func() { bound.Stop() })
+	})()
 	t.lastCommit = time.Now()
 	ended := make(chan error, 1)
 	go func() {
@@ -135,30 +151,42 @@ func (t *Thread) Run(ctx context.Context) (err error) {
 			t.turn.Store(time.Now().UnixNano())
 			err = t.commit(work, time.Now(), everything)
 		}
+		if err != nil && ctx.Err() != nil {
+			err = &StopError{err}
+		}
 		ended <- t.close(work, err)
 		close(t.ended)
 	}()
-	return t.watch(ended, cancel)
+	return t.watch(ctx, ended, cancel)
 }
 
 // watch waits for the loop's end. A turn that takes too long hangs in user code, which cannot be stopped from outside: the group is left as after a crash, so that
 // others take the tasks, and the loop is left to itself.
-func (t *Thread) watch(ended <-chan error, cancel context.CancelFunc) error {
-	tick := time.NewTicker(max(t.MaxStep/10, time.Millisecond))
+func (t *Thread) watch(ctx context.Context, ended <-chan error, cancel context.CancelFunc) error {
+	tick := time.NewTicker(min(max(t.MaxStep/10, time.Millisecond), grace/2))
 	defer tick.Stop()
+	var stop <-chan time.Time // when a thread that was asked to stop should have
+	stopping := ctx.Done()
 	for {
+		var why string
 		select {
 		case err := <-ended:
 			return err
+		case <-stopping:
+			stopping, stop = nil, time.After(stopTime+grace)
+			continue
+		case <-stop:
+			why = fmt.Sprintf("processing does not stop within %v", stopTime+grace)
 		case <-tick.C:
 			took := time.Since(time.Unix(0, t.turn.Load()))
 			if took < t.MaxStep {
 				continue
 			}
-			cancel()
-			t.Consumer.Kill()
-			return &LocalError{fmt.Errorf("processing has taken %v, longer than MaxPollInterval %v%s", took.Round(time.Millisecond), t.MaxStep, t.hung())}
+			why = fmt.Sprintf("processing has taken %v, longer than MaxPollInterval %v", took.Round(time.Millisecond), t.MaxStep)
 		}
+		cancel()
+		t.Consumer.Kill()
+		return &LocalError{errors.New(why + t.hung())}
 	}
 }
 
@@ -173,30 +201,45 @@ func (t *Thread) hung() (at string) {
 }
 
 func (t *Thread) close(ctx context.Context, err error) error {
-	errs := []error{err}
-	if err != nil {
-		if c, cancel := context.WithTimeout(ctx, 5*time.Second); t.Consumer.TakenOver(c) {
-			errs = []error{fmt.Errorf("%w (%w)", ErrTakenOver, err)}
-			cancel()
-		} else {
-			cancel()
+	if t.mayBeTakenOver(err) {
+		c, cancel := context.WithTimeout(ctx, 2*time.Second)
+		if t.Consumer.TakenOver(c) {
+			err = fmt.Errorf("%w (%w)", ErrTakenOver, err)
 		}
+		cancel()
 	}
 	for _, m := range t.tasks {
-		errs = append(errs, m.Close())
+		t.also(&err, m.Close())
 	}
 	if err != nil {
 		t.Producer.Close()
 		t.Consumer.Kill()
 	} else {
-		c, cancel := context.WithTimeout(ctx, 3*time.Second)
-		errs = append(errs, t.Consumer.Close(c))
-		cancel()
+		err = t.Consumer.Close(ctx)
 		t.Producer.Close()
 	}
 	t.restore.stop()
 	t.Reader.Close()
-	return errors.Join(errs...)
+	return err
+}
+
+// also takes an error of the clean-up: the first error is the thread's, what fails because of it is only logged.
+func (t *Thread) also(first *error, err error) {
+	switch {
+	case err == nil:
+	case *first == nil:
+		*first = err
+	default:
+		t.Logger.Warn("closing after an error failed, too", "thread", t.Name, "error", err)
+	}
+}
+
+// mayBeTakenOver says whether err may come of another process with this one's identity: what user code, a serde or a store has failed with does not.
+func (*Thread) mayBeTakenOver(err error) bool {
+	var node *topology.NodeError
+	var decode *topology.DecodeError
+	var local *LocalError
+	return err != nil && !errors.As(err, &node) && !errors.As(err, &decode) && !errors.As(err, &local)
 }
 
 // Task is the running task of that id, nil if the thread has none. Only for use within Do.

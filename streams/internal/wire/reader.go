@@ -83,7 +83,9 @@ func (r *reader) end() error {
 	return r.err
 }
 
-func appendInt32(dst []byte, n int) []byte { return binary.BigEndian.AppendUint32(dst, uint32(int32(n))) }
+func appendInt32(dst []byte, n int) []byte {
+	return binary.BigEndian.AppendUint32(dst, uint32(int32(n)))
+}
 
 func appendInt64(dst []byte, n int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(n)) }
 
