@@ -3,7 +3,7 @@ package commitlog
 import (
 	"errors"
 	"io"
-	"slices"
+	"sort"
 
 	"github.com/cockroachdb/errors/oserror"
 
@@ -46,13 +46,7 @@ func (s *viewState) segment(i int) segmentMeta {
 
 // find returns the index of the segment that is responsible for an offset.
 func (s *viewState) find(offset int64) int {
-	i, found := slices.BinarySearchFunc(s.segments, offset, func(m segmentMeta, offset int64) int {
-		if m.base <= offset {
-			return -1
-		}
-		return 1
-	})
-	_ = found // never: the comparison has no equal
+	i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].base > offset })
 	return max(0, i-1)
 }
 
