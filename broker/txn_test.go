@@ -131,8 +131,11 @@ func TestDeathAtEveryStepOfATransaction(t *testing.T) {
 	for _, sync := range []broker.Sync{broker.SyncNever, broker.SyncAlways} {
 		t.Run(sync.String(), func(t *testing.T) {
 			t.Parallel()
-			done := false
-			for n := int64(0); !done; n++ {
+			done, step := false, int64(1)
+			if testing.Short() {
+				step = 5
+			}
+			for n := int64(0); !done; n += step {
 				if done = dieAfter(t, sync, n); done {
 					t.Logf("%d operations", n)
 				}

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/millrace-go/millrace/broker"
 )
 
 func TestApiVersions(t *testing.T) {
@@ -366,7 +368,7 @@ func TestLogAppendTime(t *testing.T) {
 // TestTopicIsReplacedUnderLoad: while a producer and a consumer go on, a topic is deleted and made again, many times.
 func TestTopicIsReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
-	b := start(t, nil)
+	b := start(t, func(c *broker.Config) { c.AutoCreateTopics = false })
 	createTopic(t, b, "t", 2, nil)
 	stop, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

@@ -58,13 +58,13 @@ func TestShapesAreThoseOfTheRequests(t *testing.T) {
 		for version := a.min; version <= a.max; version++ {
 			t.Run(fmt.Sprintf("%s v%d", a.key.Name(), version), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(a.key), uint64(version)))
-				for range 50 {
+				for range 10 {
 					req := a.key.Request()
 					req.SetVersion(version)
 					fill(r, reflect.ValueOf(req).Elem())
 					body := req.AppendTo(nil)
 					require.NoError(t, a.shape.Check(body, version, req.IsFlexible()), "%+v", req)
-					for i := range len(body) {
+					for i := 0; i < len(body); i += 1 + len(body)/200 {
 						require.Error(t, a.shape.Check(body[:i], version, req.IsFlexible()), "first %d of %d bytes", i, len(body))
 					}
 				}
