@@ -28,6 +28,7 @@ Test848RegexBrokerResolves                   wants the same
 S
 }
 serve() { # name, flags
+  : >"$work/$1.out"
   "$work/millrace" broker --data "$work/$1" --listen 127.0.0.1:0 --log-level warn "${@:2}" >"$work/$1.out" 2>"$work/$1.err" &
   brokers+=($!)
   for _ in $(seq 100); do grep -q '^ready' "$work/$1.out" && break; sleep 0.1; done

@@ -3,7 +3,8 @@
 #   1. examples/wordcount counts on a real Kafka what a shell pipeline counts;
 #   2. the same program in Java Kafka Streams goes on from the topics it left: restores its store, counts more;
 #   3. examples/wordcount goes on from what Java left;
-#   4. Java Kafka Streams, the Java clients and kcat work against the embedded broker (scripts/interop-broker.sh).
+#   4. Java's clients, Java Kafka Streams, Kafka Connect and kcat work against the embedded broker (scripts/interop-broker.sh);
+#   5. so does franz-go's own suite (scripts/interop-kgo.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=auto KAFKA_PORT=${KAFKA_PORT:-29092}
@@ -50,8 +51,11 @@ echo "   groups of the embedded broker answer as those of Apache Kafka"
 MILLRACE_KAFKA="$broker" go test ./broker -run TestOracle -count=1 >"$work/oracle.out" 2>&1 || fail "$(grep -v level= "$work/oracle.out" | tail -40)"
 scripts/interop-security.sh "$libs"
 
-if [ -e scripts/interop-broker.sh ]; then
-  echo "4. Java and kcat against the embedded broker"
-  scripts/interop-broker.sh
-fi
+scripts/kafka.sh stop
+
+echo "4. Java and kcat against the embedded broker"
+scripts/interop-broker.sh "$libs"
+
+echo "5. franz-go's own suite against the embedded broker"
+scripts/interop-kgo.sh plain 10000
 echo "interop: 1 passed, 0 failed"
