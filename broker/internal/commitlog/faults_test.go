@@ -147,7 +147,11 @@ func TestFailedSyncIsNotTriedAgainOnTheSameFile(t *testing.T) {
 // appends, rolls, snapshots, deletions and compactions.
 func TestEveryFailureLeavesAPrefix(t *testing.T) {
 	t.Parallel()
-	for n := 0; ; n++ {
+	step := 1
+	if testing.Short() {
+		step = 9
+	}
+	for n := 0; ; n += step {
 		var f *faults
 		e := newEnv(t, func(e *env) {
 			f = newFaults(e)

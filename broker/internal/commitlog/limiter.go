@@ -10,7 +10,6 @@ type limiter struct {
 	rate  int64 // 0: no bound
 	start time.Time
 	bytes int64
-	seen  int64
 }
 
 func newLimiter(rate int64) *limiter { return &limiter{rate: rate, start: time.Now()} }
