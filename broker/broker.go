@@ -186,7 +186,7 @@ func nodeConfig(c Config) api.Config {
 			ConsumerSessionTimeout: c.Groups.ConsumerSessionTimeout, ConsumerHeartbeatInterval: c.Groups.ConsumerHeartbeatInterval,
 		},
 		Security:      c.Security.node(),
-		MaintainEvery: c.MaintainEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
+		MaintainEvery: c.MaintainEvery, RetentionEvery: c.RetentionEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
 		FetchMemory: c.Limits.FetchMemory, MinFreeBytes: c.Limits.MinFreeBytes,
 	}
 }

@@ -78,8 +78,12 @@ type Config struct {
 	Limits Limits
 	// Groups times the group coordinator. Zero fields take their defaults.
 	Groups Groups
-	// MaintainEvery is the interval of retention and compaction. Default 15 s.
+	// MaintainEvery is the interval of compaction, log.cleaner.backoff.ms in Kafka's words. Default 15 s.
 	MaintainEvery time.Duration
+	// RetentionEvery is the interval at which records are deleted that are too old, log.retention.check.interval.ms in
+	// Kafka's words. Default 5 min, the first time after 30 s, as in Kafka: who writes records of long ago to a topic that
+	// keeps less has that long to read them. What is over a topic's size is deleted within a second.
+	RetentionEvery time.Duration
 }
 
 // Limits bound what clients can make the broker hold. A zero field takes the default.
@@ -140,6 +144,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.NumPartitions, 1)
 	setDefault(&c.SyncEvery, time.Second)
 	setDefault(&c.MaintainEvery, 15*time.Second)
+	setDefault(&c.RetentionEvery, 5*time.Minute)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -185,6 +190,7 @@ func (c Config) withDefaults() (Config, error) {
 		atLeast("Limits.Connections", l.Connections, 1), atLeast("Limits.ConnectionsPerIP", l.ConnectionsPerIP, 1),
 		atLeast("Limits.ConnectionsPerSec", l.ConnectionsPerSec, 0), atLeast("Limits.RequestsPerConn", l.RequestsPerConn, 1),
 		atLeast("SyncEvery", c.SyncEvery, time.Millisecond), atLeast("MaintainEvery", c.MaintainEvery, time.Millisecond),
+		atLeast("RetentionEvery", c.RetentionEvery, time.Millisecond),
 	)
 	errs = append(errs, c.checkListen(), c.Security.check(), checkConfigs(c.Configs))
 	c.Configs = maps.Clone(c.Configs)

@@ -18,7 +18,8 @@ var properties = map[string]func(*Config, string) error{
 	"auto.create.topics.enable":       boolean(func(c *Config, v bool) { c.AutoCreateTopics = v }),
 	"log.flush.interval.messages":     setFlushMessages,
 	"log.flush.interval.ms":           setFlushEvery,
-	"log.retention.check.interval.ms": millis(func(c *Config, d time.Duration) { c.MaintainEvery = d }, 1),
+	"log.retention.check.interval.ms": millis(func(c *Config, d time.Duration) { c.RetentionEvery = d }, 1),
+	"log.cleaner.backoff.ms":          millis(func(c *Config, d time.Duration) { c.MaintainEvery = max(d, time.Millisecond) }, 0),
 
 	"group.min.session.timeout.ms":         millis(func(c *Config, d time.Duration) { c.Groups.MinSessionTimeout = d }, 1),
 	"group.max.session.timeout.ms":         millis(func(c *Config, d time.Duration) { c.Groups.MaxSessionTimeout = d }, 1),
@@ -98,7 +99,7 @@ func namesByReason() map[string]string {
 			"early.start.listeners request.timeout.ms",
 		noPool:   "num.network.threads num.io.threads background.threads num.recovery.threads.per.data.dir",
 		bySystem: "socket.send.buffer.bytes socket.receive.buffer.bytes socket.listen.backlog.size",
-		noSetting: "log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.enable log.cleaner.io.buffer.load.factor " +
+		noSetting: "log.cleaner.dedupe.buffer.size log.cleaner.enable log.cleaner.io.buffer.load.factor " +
 			"log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second log.cleaner.threads log.dir.failure.timeout.ms " +
 			"log.initial.task.delay.ms delete.topic.enable connection.failed.authentication.delay.ms connections.max.reauth.ms " +
 			"max.connections.per.ip.overrides max.request.partition.size.limit max.incremental.fetch.session.cache.slots " +

@@ -26,7 +26,7 @@ func testNode(tb testing.TB) (*Node, *wire.Server) {
 		NumPartitions: 1, AutoCreateTopics: true,
 		TopicLimits:   topics.Limits{Topics: 100, Partitions: 1000, PartitionsPerTopic: 100},
 		TxnLimits:     TxnLimits{IDs: 100, MaxTimeout: time.Minute, Expiry: time.Hour},
-		MaintainEvery: time.Hour, FlushEvery: time.Hour, FetchBytes: 1 << 20, FetchMemory: 1 << 20,
+		MaintainEvery: time.Hour, RetentionEvery: time.Hour, FlushEvery: time.Hour, FetchBytes: 1 << 20, FetchMemory: 1 << 20,
 	})
 	require.NoError(tb, err)
 	_, err = n.topics.Create(topics.Spec{Name: "t", Partitions: 2}, false)

@@ -41,11 +41,12 @@ type Config struct {
 	Group            group.Config
 	Security         SecurityConfig
 
-	MaintainEvery time.Duration // retention, compaction and the like
-	FlushEvery    time.Duration // with commitlog.SyncInterval
-	FetchBytes    int           // of one response, whatever the client asks for
-	FetchMemory   int64         // of all responses together; beyond it each gets no more than a batch
-	MinFreeBytes  uint64        // of the disk; with less, nothing more is accepted
+	MaintainEvery  time.Duration // compaction; segments are looked at at least every second
+	RetentionEvery time.Duration // deletion of what is too old
+	FlushEvery     time.Duration // with commitlog.SyncInterval
+	FetchBytes     int           // of one response, whatever the client asks for
+	FetchMemory    int64         // of all responses together; beyond it each gets no more than a batch
+	MinFreeBytes   uint64        // of the disk; with less, nothing more is accepted
 }
 
 // Node is a broker without its listeners. Its methods may be called from any goroutine.
@@ -92,7 +93,7 @@ func Open(cfg Config) (_ *Node, err error) {
 	n.logs, err = commitlog.Open(commitlog.Options{
 		FS: cfg.FS, Dir: cfg.FS.PathJoin(cfg.Dir, "log"),
 		DB: n.db.Pebble(), Commit: n.db.CommitBatch, KeyPrefix: metadb.Key(metadb.TableManifest),
-		Sync: cfg.Sync, Now: cfg.Now, Logger: cfg.Logger,
+		Sync: cfg.Sync, Now: cfg.Now, Logger: cfg.Logger, RetentionEvery: cfg.RetentionEvery,
 	})
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func Open(cfg Config) (_ *Node, err error) {
 	n.every(ctx, time.Minute, func(context.Context) { n.txns.sweep() })
 	n.checkSpace()
 	n.every(ctx, time.Second, func(context.Context) { n.checkSpace() })
-	n.every(ctx, min(time.Second, cfg.MaintainEvery), func(ctx context.Context) {
+	n.every(ctx, min(time.Second, cfg.MaintainEvery, cfg.RetentionEvery), func(ctx context.Context) {
 		if err := n.logs.Maintain(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("maintenance of the log", "err", err)
 		}

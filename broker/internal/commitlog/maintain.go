@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -15,11 +16,16 @@ import (
 // those of the partitions; each has been left in a consistent state.
 func (s *Store) Maintain(ctx context.Context) error {
 	errs := []error{s.checkSpace()}
+	now := s.opts.Now()
+	aged := !now.Before(s.retainAt)
+	if aged {
+		s.retainAt = now.Add(s.opts.RetentionEvery)
+	}
 	for _, p := range s.Partitions() {
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, p.maintain())
+		errs = append(errs, p.maintain(aged))
 	}
 	return errors.Join(errs...)
 }
@@ -44,14 +50,18 @@ func (s *Store) checkSpace() error {
 	return nil
 }
 
-func (p *Partition) maintain() error {
+// firstRetention is how long after its start a store first deletes what is too old, if RetentionEvery is longer.
+const firstRetention = 30 * time.Second
+
+// maintain deletes what is too old only if aged.
+func (p *Partition) maintain(aged bool) error {
 	if err := p.Err(); KindOf(err) == KindStorage {
 		return p.reopen()
 	} else if err != nil {
 		return nil // deleted or closed
 	}
 	now := p.now()
-	if err := p.expire(now); err != nil {
+	if err := p.expire(now, aged); err != nil {
 		return err
 	}
 	p.mu.Lock()

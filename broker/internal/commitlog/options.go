@@ -78,6 +78,9 @@ type Options struct {
 	// and deletions go on. A disk that is full to the last byte would end DB. Default 256 MiB, but at most 5 % of the
 	// disk; negative: no bound.
 	MinFree int64
+	// RetentionEvery is how often Maintain deletes segments that are too old, the first time after 30 s, but not later.
+	// Default 0: each time. Segments over the size are deleted each time whatever it says.
+	RetentionEvery time.Duration
 	// DeleteDelay is how long the files of deleted segments stay, but for SyncAlways. Default 1 min.
 	DeleteDelay time.Duration
 	// RecoveryWorkers is how many partitions are recovered at a time. Default GOMAXPROCS.

@@ -37,11 +37,11 @@ func (p *Partition) DeleteRecordsBefore(offset int64) (logStart int64, err error
 }
 
 // expire rolls a segment that is too old and removes those that retention allows to delete or that are below
-// the log start.
+// the log start. It deletes for their age only if aged.
 //
 // What their batches say of producers and transactions must outlive them: a snapshot comes first. This is why
 // DeleteRecordsBefore only moves the log start.
-func (p *Partition) expire(now int64) error {
+func (p *Partition) expire(now int64, aged bool) error {
 	cfg := p.cfg.Load()
 	p.mu.Lock()
 	if p.err != nil {
@@ -55,7 +55,7 @@ func (p *Partition) expire(now int64) error {
 		}
 		p.publish()
 	}
-	end := p.expiredEnd(cfg, now)
+	end := p.expiredEnd(cfg, now, aged)
 	p.mu.Unlock()
 	if end < 0 {
 		return nil
@@ -83,14 +83,14 @@ func (p *Partition) expire(now int64) error {
 }
 
 // expiredEnd returns the offset before which all segments can be deleted, -1 if there is nothing to delete. p.mu is held.
-func (p *Partition) expiredEnd(cfg *PartitionConfig, now int64) int64 {
+func (p *Partition) expiredEnd(cfg *PartitionConfig, now int64, aged bool) int64 {
 	end := int64(-1)
 	for _, m := range p.man.segments[:len(p.man.segments)-1] {
 		if m.next <= p.man.logStart {
 			end = m.next
 		}
 	}
-	if n := p.expired(cfg, now); n == len(p.man.segments) {
+	if n := p.expired(cfg, now, aged); n == len(p.man.segments) {
 		end = p.active.next
 	} else if n > 0 {
 		end = max(end, p.man.segments[n-1].next)
@@ -99,8 +99,8 @@ func (p *Partition) expiredEnd(cfg *PartitionConfig, now int64) int64 {
 }
 
 // expired returns how many segments from the first one on are past retention, the active one included: none that
-// a reader of committed records has not seen. p.mu is held.
-func (p *Partition) expired(cfg *PartitionConfig, now int64) int {
+// a reader of committed records has not seen. Age counts only if aged. p.mu is held.
+func (p *Partition) expired(cfg *PartitionConfig, now int64, aged bool) int {
 	if !cfg.CleanupDelete {
 		return 0
 	}
@@ -116,7 +116,7 @@ func (p *Partition) expired(cfg *PartitionConfig, now int64) int {
 		if newest < 0 {
 			newest = m.lastAppend
 		}
-		old := cfg.RetentionMs >= 0 && cfg.RetentionMs < math.MaxInt64 && now-newest > cfg.RetentionMs
+		old := aged && cfg.RetentionMs >= 0 && cfg.RetentionMs < math.MaxInt64 && now-newest > cfg.RetentionMs
 		total -= m.size
 		large := cfg.RetentionBytes >= 0 && total >= cfg.RetentionBytes
 		if m.size == 0 || m.next > p.view.offsets.LastStable || !old && !large {

@@ -49,6 +49,40 @@ func TestRetentionByTime(t *testing.T) {
 	require.EqualValues(t, 5, mustAppend(t, e.part(), values("x")).BaseOffset)
 }
 
+func TestRetentionByTimeHasItsInterval(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(e *env) {
+		e.opts.RetentionEvery = 5 * time.Minute
+		e.cfg.RetentionMs = 10_000
+		e.cfg.SegmentBytes = 100
+	})
+	p := e.part()
+	mustAppend(t, p, values("old")) // 1 s after 1970
+	require.NoError(t, e.store.Maintain(t.Context()))
+	e.clock.advance(29 * time.Second)
+	require.NoError(t, e.store.Maintain(t.Context()))
+	require.Zero(t, p.Offsets().LogStart) // a reader has half a minute
+	e.clock.advance(time.Second)
+	require.NoError(t, e.store.Maintain(t.Context()))
+	require.EqualValues(t, 1, p.Offsets().LogStart)
+	mustAppend(t, p, values("old"))
+	e.clock.advance(5*time.Minute - time.Second)
+	require.NoError(t, e.store.Maintain(t.Context()))
+	require.EqualValues(t, 1, p.Offsets().LogStart) // and five minutes from then on
+	// What is too much goes at once.
+	cfg := *p.cfg.Load()
+	cfg.RetentionBytes = 0
+	p.SetConfig(cfg)
+	mustAppend(t, p, values("one more"))
+	require.NoError(t, e.store.Maintain(t.Context()))
+	require.NotEqualValues(t, 1, p.Offsets().LogStart)
+	cfg.RetentionBytes = -1
+	p.SetConfig(cfg)
+	e.clock.advance(time.Second)
+	require.NoError(t, e.store.Maintain(t.Context()))
+	require.EqualValues(t, 3, p.Offsets().LogStart)
+}
+
 func TestRetentionOfRecordsWithOldTimesGoesByThem(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, func(e *env) { e.cfg.RetentionMs = 10_000 })

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/errors/oserror"
 	"golang.org/x/sync/errgroup"
@@ -45,6 +46,8 @@ type Store struct {
 	partitions map[PartitionID]*Partition
 	closed     bool
 
+	// retainAt is when Maintain next deletes what is too old. Only Maintain uses it, which never runs twice at a time.
+	retainAt time.Time
 	// full: there is less free space than Options.MinFree wants.
 	full atomic.Bool
 	// closing tells a running compaction to stop.
@@ -59,6 +62,7 @@ type Store struct {
 // [Partition.SetConfig] before the first Maintain.
 func Open(opts Options) (*Store, error) {
 	s := &Store{opts: opts.withDefaults(), partitions: make(map[PartitionID]*Partition)}
+	s.retainAt = s.opts.Now().Add(min(s.opts.RetentionEvery, firstRetention))
 	s.handles = newHandleCache(s.opts.MaxOpenFiles, s.opts.IndexMemory)
 	if err := s.opts.FS.MkdirAll(s.opts.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("log directory: %w", err)
