@@ -182,10 +182,9 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 						cl.Produce(context.Background(), &kgo.Record{Value: fmt.Append(nil, p, "-", i)}, func(r *kgo.Record, err error) {
 							mu.Lock()
 							defer mu.Unlock()
+							// A client that was connecting while the broker died may give a record up: it was not acknowledged then.
 							if err == nil {
 								acked[string(r.Value)] = r
-							} else {
-								t.Errorf("record %s: %v", r.Value, err)
 							}
 						})
 					}

@@ -245,7 +245,7 @@ func TestAppNamesTheInputTopicThatIsNotThere(t *testing.T) {
 	c.topics(1, "out")
 	b := streams.NewBuilder()
 	b.Stream("orders", serde.String, serde.String).To("out")
-	require.Contains(t, c.run(build(t, b), c.config("missing")).failure(), `"orders" does not exist`)
+	require.Contains(t, c.run(build(t, b), c.config("missing")).failure(), `topic "orders", which source KSTREAM-SOURCE-0000000000 reads, does not exist: create it`)
 }
 
 func TestAppNamesTheOutputTopicThatIsNotThere(t *testing.T) {

@@ -221,6 +221,7 @@ func TestAppStopsWhileItsBrokerIsAway(t *testing.T) {
 		require.Contains(t, a.failure(), "stopped without its last commit: ")
 		require.Less(t, time.Since(began), 5*time.Second)
 		c.start()
+		cfg.CommitInterval = 20 * time.Millisecond
 		a = c.run(wordCount(t), cfg)
 		a.caughtUp()
 		a.stop()

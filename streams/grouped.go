@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/millrace-go/millrace/serde"
 )
@@ -137,11 +136,4 @@ func (g GroupedStream[K, V]) Aggregate[A any](init func() A, add func(K, V, A) A
 func (g GroupedStream[K, V]) TryAggregate[A any](init func() A, add func(context.Context, Record[K, V], A) (A, error), o ...StoreOption) Table[K, A] {
 	c := storeConfigOf(o)
 	return aggregate(g, &c, "KSTREAM-AGGREGATE-", &slot[A]{}, aggregation[K, V, A]{given: init != nil && add != nil, first: init, open: tryStep(add)})
-}
-
-// noTTL refuses a TTL where a store has its own expiry.
-func (b *Builder) noTTL(node string, c *nodeConfig) {
-	if c.store.ttl > 0 {
-		b.fail(fmt.Errorf("node %s: TTL is for tables: windows are kept by Retention", node))
-	}
 }

@@ -84,16 +84,19 @@ func (n *sessionNode[K, V, A]) process(r Record[K, V]) error {
 	if done || err != nil {
 		return err
 	}
-	c.HasOld = false // it is a new session
+	c.HasOld = false // it is a new session, and what it began with is no old value
+	if session == point && len(n.found) > 0 {
+		c.Old, c.HasOld = n.found[0].Value, true
+	}
 	if session != point {
 		for i := range n.found {
 			s := &n.found[i]
-			if err := n.rows.update(s.Key, change[A]{Old: s.Value, HasOld: true}, nil); err != nil {
+			if err := n.rows.update(s.Key, change[A]{Old: s.Value, HasOld: true}, r.Headers); err != nil {
 				return err
 			}
 		}
 	}
-	return n.rows.update(window.Windowed[K]{Key: r.Key, Window: session}, c, nil)
+	return n.rows.update(window.Windowed[K]{Key: r.Key, Window: session}, c, r.Headers)
 }
 
 // find collects the sessions that are no further from the record than the gap, and answers the session that they make with it.

@@ -22,6 +22,9 @@ import (
 //
 // The old value of what is forwarded, which groupings and aggregates behind it take back, is the value that was forwarded before. A verb that reads the
 // table while a key waits sees that value, too.
+//
+// A limit that is passed is an error of the record that came last: it goes to the processing handler, and stops the application by default. A handler that
+// goes on lets the buffer grow.
 func (t Table[K, V]) Suppress(s Suppression, o ...SuppressOption) Table[K, V] {
 	b := t.b
 	var c nodeConfig
@@ -205,8 +208,8 @@ func (n *suppressNode[K, V]) process(r Record[K, change[V]]) error {
 	}
 	for n.full() {
 		if !n.rule.emitEarly {
-			return topology.Fatal(fmt.Errorf("node %s: the buffer holds %d records in %d bytes, more than MaxRecords %d and MaxBytes %d allow: raise them, or give UntilTimeLimit EmitEarly",
-				n.ctx.NodeName(), n.buffer.len(), n.buffer.bytes, n.rule.maxRecords, n.rule.maxBytes))
+			return n.ctx.Fail(fmt.Errorf("the buffer holds %d records in %d bytes, more than MaxRecords %d and MaxBytes %d allow: raise them, or give UntilTimeLimit EmitEarly",
+				n.buffer.len(), n.buffer.bytes, n.rule.maxRecords, n.rule.maxBytes))
 		}
 		if err := n.release(n.buffer.first()); err != nil {
 			return err

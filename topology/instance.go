@@ -74,7 +74,7 @@ type Env struct {
 	ApplicationID string
 	// EmitInterval is how often at most a node looks for results that are due for another reason than the current record. 0: at each record.
 	EmitInterval time.Duration
-	Stores        state.Env // its Record is the task's record context; nil: one is made
+	Stores       state.Env // its Record is the task's record context; nil: one is made
 }
 
 // Instance is the stores and nodes of one task. Open opens the stores, Start makes the nodes: between the two the stores are restored, so that a

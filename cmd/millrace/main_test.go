@@ -226,7 +226,7 @@ func TestWrongUse(t *testing.T) {
 		"broker --log-format xml":                   "text nor json",
 		"broker --listen 0.0.0.0:0":                 "can be reached by other machines",
 		"broker --listen 0.0.0.0:0 --sasl PLAIN":    "nothing is encrypted",
-		"broker --listen nonsense":                  "Listen",
+		"broker --listen nonsense":                  "nonsense",
 		"broker --sasl PLAIN":                       "nobody could make a list",
 		"broker --tls-cert a":                       "go together",
 		"broker --sasl GSSAPI --super-user a":       "SCRAM-SHA-512",
