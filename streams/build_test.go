@@ -111,8 +111,6 @@ func TestBuildReports(t *testing.T) {
 		{"timestamps of other records", func(b *streams.Builder) {
 			b.Stream("in", serde.String, serde.String, streams.Timestamps(func(streams.Record[string, order], topology.RecordMetadata, streams.Time) streams.Time { return 0 }))
 		}, nil, []string{"KSTREAM-SOURCE-0000000000", "Timestamps"}},
-		{"a versioned global table", func(b *streams.Builder) { b.GlobalTable("g", serde.String, serde.String, streams.Versioned(time.Hour)) },
-			nil, []string{"KTABLE-SOURCE-0000000002", "Versioned"}},
 		{"two defaults of a split", func(b *streams.Builder) {
 			s := text(b).Split(streams.Named("by"))
 			s.Default()

@@ -152,7 +152,9 @@ var operators = []operator{
 	{"filterNot", []kind{stream}, any1, modulus},
 	{"mapValues", []kind{stream}, any1, func(t *rapid.T, _ *program, n *node, _ ...*node) { n.n, n.m = number(t, 1, 5), number(t, 0, 9) }},
 	{"flatMapValues", []kind{stream}, any1, modulus},
-	{"mapKey", []kind{stream}, any1, func(_ *rapid.T, _ *program, n *node, _ ...*node) { n.nullKeys, n.ordered = false, n.ordered && !n.nullKeys }},
+	{"mapKey", []kind{stream}, any1, func(_ *rapid.T, _ *program, n *node, _ ...*node) {
+		n.nullKeys, n.ordered = false, n.ordered && !n.nullKeys
+	}},
 	{"selectKey", []kind{stream}, any1, func(t *rapid.T, _ *program, n *node, _ ...*node) {
 		n.n, n.nullKeys, n.ordered, n.direct = number(t, 1, 5), false, false, false
 	}},
