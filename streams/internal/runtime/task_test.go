@@ -296,7 +296,7 @@ func TestErrorsAndPanicsOfProcessors(t *testing.T) {
 		f.push("in", 1, 3)
 		n, err := f.Process(10)
 		require.Equal(t, 2, n)
-		require.EqualError(t, err, "node src, task 0_0, record in/0@1: panic: bang")
+		require.ErrorContains(t, err, "panic: bang")
 		var p *topology.PanicError
 		require.ErrorAs(t, err, &p)
 		require.Contains(t, string(p.Stack), "task_test.go")
