@@ -27,7 +27,7 @@ sum() { awk '{n += $1} END {print n + 0}' "$1"; }
 
 go build -o "$work/millrace" ./cmd/millrace
 connect=
-trap 'kill "$broker" 2>/dev/null || true; [ -z "$connect" ] || kill -9 "$connect" 2>/dev/null || true' EXIT
+trap 'kill "$broker" 2>/dev/null || true; [ -z "$connect" ] || kill "$connect" 2>/dev/null || true' EXIT
 
 step "Java's clients"
 start clients --set group.consumer.heartbeat.interval.ms=1000 --set group.consumer.min.heartbeat.interval.ms=1000
@@ -82,7 +82,7 @@ listeners=$rest
 exactly.once.source.support=enabled
 plugin.discovery=service_load
 P
-timeout 240 java -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$libs" org.apache.kafka.connect.cli.ConnectDistributed "$work/connect.properties" >"$work/connect.err" 2>&1 &
+timeout -k 20 240 java -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$libs" org.apache.kafka.connect.cli.ConnectDistributed "$work/connect.properties" >"$work/connect.err" 2>&1 &
 connect=$!
 for _ in $(seq 120); do curl -fs "$rest/connectors" >/dev/null 2>&1 && break; sleep 0.5; done
 connector() { # name, configuration
@@ -92,7 +92,7 @@ connector source "{\"connector.class\":\"org.apache.kafka.connect.file.FileStrea
 connector sink "{\"connector.class\":\"org.apache.kafka.connect.file.FileStreamSinkConnector\",\"file\":\"$work/copied\",\"topics\":\"copy\",\"consumer.override.isolation.level\":\"read_committed\",\"consumer.override.metadata.max.age.ms\":\"1000\"}"
 for _ in $(seq 120); do cmp -s "$work/lines" "$work/copied" && break; sleep 0.5; done
 cmp "$work/lines" "$work/copied" || fail "Kafka Connect does not copy a file unchanged: $(curl -s "$rest/connectors/source/status" "$rest/connectors/sink/status")"
-kill -9 $connect; wait $connect 2>/dev/null || true; connect=
+kill $connect; wait $connect 2>/dev/null || true; connect= # timeout passes the signal on
 halt TERM
 
 if command -v kcat >/dev/null || { [ "$(id -u)" = 0 ] && { apt-get update && apt-get install -y kcat; } >/dev/null 2>"$work/apt.err"; }; then
