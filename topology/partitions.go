@@ -106,37 +106,44 @@ func (c *counter) countRepartition() error {
 			open = append(open, name)
 		}
 	}
+	whole := true // topics are counted once all that is upstream is
 	for len(open) > 0 {
 		left := slices.DeleteFunc(slices.Clone(open), func(name string) bool {
-			n := c.upstream(name)
-			if n > 0 {
-				c.counts[name] = n
+			n, known := c.upstream(name)
+			if n == 0 || whole && !known {
+				return false
 			}
-			return n > 0
+			c.counts[name] = n
+			whole = true
+			return true
 		})
 		if len(left) == len(open) {
-			return fmt.Errorf("topology: the partitions of the repartition topics %s depend on each other or on no topic: give one of them a number of partitions", strings.Join(open, ", "))
+			if !whole {
+				return fmt.Errorf("topology: the partitions of the repartition topics %s depend on each other or on no topic: give one of them a number of partitions", strings.Join(open, ", "))
+			}
+			whole = false // they go round in a circle, as with a foreign-key join of a table with itself: what is known has to do
+			continue
 		}
 		open = left
 	}
 	return nil
 }
 
-// upstream is the highest number of partitions of the topics that the sub-topologies read which write to topic, 0 if one is not known yet.
-func (c *counter) upstream(topic string) (most int32) {
+// upstream is the highest number of partitions of the topics that the sub-topologies read which write to topic, as far as they are known: all is
+// false if one is not.
+func (c *counter) upstream(topic string) (most int32, all bool) {
+	all = true
 	for _, g := range c.groups {
 		if !slices.ContainsFunc(g, func(n *node) bool { return n.kind == sinkNode && n.topic == topic }) {
 			continue
 		}
 		for _, in := range c.topics(g) {
 			n := c.count(in)
-			if n == 0 {
-				return 0
-			}
+			all = all && n > 0
 			most = max(most, n)
 		}
 	}
-	return most
+	return most, all
 }
 
 // copartition makes the topics of each group equal. What one group changes may concern another: the groups are gone through until nothing changes.

@@ -45,6 +45,20 @@ func TestCountPartitions(t *testing.T) {
 			},
 			external: counts{"a": 4}, internal: counts{"r-repartition": 4, "a-later": 4}, tasks: []int32{4, 4, 4},
 		},
+		"a circle takes what is known": {
+			build: func(top *topology.Topology) { // a foreign-key join of a table with itself
+				for _, topic := range []string{"ask", "answer"} {
+					top.AddRepartitionTopic(topology.RepartitionTopic{Name: topic})
+				}
+				in := top.Source("in", serde.String, serde.String, "a")
+				in.Sink("asks", "ask", serde.String, serde.String)
+				in.Merge("m", top.Source("asked", serde.String, serde.String, "ask")).Sink("answers", "answer", serde.String, serde.String)
+				in.Merge("n", top.Source("answered", serde.String, serde.String, "answer"))
+				top.Copartition("a", "ask")
+				top.Copartition("a", "answer")
+			},
+			external: counts{"a": 4}, internal: counts{"ask": 4, "answer": 4}, tasks: []int32{4},
+		},
 		"joined repartition topics take the highest": {
 			build: func(top *topology.Topology) {
 				through(top, "l", 0, "a").Merge("m", through(top, "r", 0, "b"))
