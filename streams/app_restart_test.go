@@ -144,7 +144,6 @@ func TestAppRebuildsAStoreWhoseChangelogWasMadeAnew(t *testing.T) {
 }
 
 func TestAppRebuildsADamagedDatabase(t *testing.T) {
-	t.Skip("a damaged file of the database is met later than this test looks: the test has to damage a file that the start reads")
 	t.Parallel()
 	c := newCluster(t)
 	c.topics(1, "lines", "counts")
@@ -167,7 +166,7 @@ func TestAppRebuildsADamagedDatabase(t *testing.T) {
 	c.produce("lines", "a")
 	a.caughtUp()
 	a.stop()
-	require.Contains(t, a.log.String(), "the stores could not be opened and are rebuilt from their changelogs")
+	require.Contains(t, a.log.String(), "the stores could not be used and are rebuilt from their changelogs")
 	require.NotEmpty(t, a.restores())
 	require.Equal(t, map[string]int64{"a": 3, "b": 1}, c.counts("counts"))
 }
