@@ -18,16 +18,19 @@ type joinStore[K, V any] struct {
 	value  *slot[V]
 }
 
-// options of a join's stores: they are never cached.
+// write adds the store to the topology and says whether it can be used. node needs it.
 func (s *joinStore[K, V]) write(w *writer, node string) bool {
 	k, v := s.key.resolve(w.b, node, "key"), s.value.resolve(w.b, node, "value")
 	if k == nil || v == nil {
 		return false
 	}
-	// A store that keeps nothing would join nothing, not even records of one time.
-	retention := max(longer(s.window.Size(), s.window.Grace), time.Millisecond)
-	w.t.AddStore(state.Window(s.name, k, v, s.window.Size(), retention, append(s.uncached(), state.Duplicates())...))
+	w.t.AddStore(state.Window(s.name, k, v, s.window.Size(), s.kept(), append(s.uncached(), state.Duplicates())...))
 	return true
+}
+
+// kept is how long a record is kept: at least so long that records of one time can join.
+func (s *joinStore[K, V]) kept() time.Duration {
+	return max(longer(s.window.Size(), s.window.Grace), time.Millisecond)
 }
 
 func (s *joinStore[K, V]) open(ctx *topology.Context) (*state.Windows[K, V], error) {

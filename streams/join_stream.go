@@ -118,15 +118,16 @@ func joinStreams[K, V, VO, R any](s Stream[K, V], other Stream[K, VO], w window.
 	nullKeys := kind != innerJoin // on both sides, if one may be missing
 	left := b.plan(keepRecords(n.thisWindowed, j.left, nullKeys), s.n)
 	right := b.plan(keepRecords(n.otherWindowed, j.right, nullKeys), other.n)
-	joins := b.plan(&planNode{name: n.merge, copartitioned: true, write: func(w *writer, in []any) any {
+	joins := &planNode{name: n.merge, copartitioned: true, write: func(w *writer, in []any) any {
 		if !j.outer.write(w, n.merge) {
 			return nil
 		}
 		this := topology.Connect(topology.NodeSpec{Name: n.thisJoin, Stores: append([]string{j.right.name}, j.outer.names()...)}, j.startLeft, in[0].(*topology.Edge[K, V]))
 		other := topology.Connect(topology.NodeSpec{Name: n.otherJoin, Stores: append([]string{j.left.name}, j.outer.names()...)}, j.startRight, in[1].(*topology.Edge[K, VO]))
 		return this.Merge(n.merge, other)
-	}}, left, right)
-	return Stream[K, R]{b: b, n: joins, key: s.key, value: &slot[R]{}, end: s.end}
+	}}
+	joins.selfJoin = selfJoinOf(j, n.merge)
+	return Stream[K, R]{b: b, n: b.plan(joins, left, right), key: s.key, value: &slot[R]{}, end: s.end}
 }
 
 // streamJoinNames are the names of a join's nodes and stores.
@@ -185,6 +186,3 @@ func checkStreamJoin(w window.Join, c *nodeConfig) error {
 	}
 	return errors.Join(errs...)
 }
-
-// joinSelves gives each stream that is joined with itself one store in place of two.
-func (b *Builder) joinSelves() {}

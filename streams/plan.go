@@ -35,6 +35,8 @@ type planNode struct {
 	wantsNullKeys bool
 	// window is set for an aggregate over windows: Suppress finds there when they close.
 	window *windowing
+	// selfJoin writes a join of two streams in place of write if both are one stream (SingleStoreSelfJoin); nil for other nodes.
+	selfJoin func(w *writer, in []any) any
 	// joined is the repartition that unnamed joins of this node's stream share.
 	joined *planNode
 
