@@ -118,3 +118,15 @@ const maxTime Time = 1<<63 - 1
 
 // storeError names the store in an error.
 func storeError(name string, err error) error { return fmt.Errorf("store %s: %w", name, err) }
+
+// RowError says that a store could not take or give a row for a reason that lies in the row: its serde failed, or no row can have its time. It is an error
+// of user code or of its data, unlike those of the engine; the store goes on as if it had not been asked.
+type RowError struct {
+	Store string
+	Err   error
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("store %s: %v", e.Store, e.Err) }
+func (e *RowError) Unwrap() error { return e.Err }
+
+func rowError(name string, err error) error { return &RowError{name, err} }

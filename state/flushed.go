@@ -34,11 +34,11 @@ func (s *KV[K, V]) OnFlush(old bool, f func(k K, c Flushed[V]) error) (cached bo
 	s.rows.forward = func(key, value []byte, there bool, before []byte, had bool) error {
 		k, err := s.keys.Decode(key)
 		if err != nil {
-			return storeError(s.rows.name, err)
+			return rowError(s.rows.name, err)
 		}
 		c, err := decodeFlushed(s.values, value, there, before, had)
 		if err != nil {
-			return storeError(s.rows.name, err)
+			return rowError(s.rows.name, err)
 		}
 		return f(k, c)
 	}
@@ -54,11 +54,11 @@ func (s *Windows[K, V]) OnFlush(old bool, f func(k K, start Time, c Flushed[V]) 
 	s.rows.forward = func(row, value []byte, there bool, before []byte, had bool) error {
 		k, err := s.keys.Decode(windowLayout.key(row))
 		if err != nil {
-			return storeError(s.rows.name, err)
+			return rowError(s.rows.name, err)
 		}
 		c, err := decodeFlushed(s.values, value, there, before, had)
 		if err != nil {
-			return storeError(s.rows.name, err)
+			return rowError(s.rows.name, err)
 		}
 		return f(k, windowLayout.time(row), c)
 	}
@@ -74,11 +74,11 @@ func (s *Sessions[K, V]) OnFlush(old bool, f func(k window.Windowed[K], c Flushe
 	s.rows.forward = func(row, value []byte, there bool, before []byte, had bool) error {
 		k, err := s.keys.Decode(sessionLayout.key(row))
 		if err != nil {
-			return storeError(s.rows.name, err)
+			return rowError(s.rows.name, err)
 		}
 		c, err := decodeFlushed(s.values, value, there, before, had)
 		if err != nil {
-			return storeError(s.rows.name, err)
+			return rowError(s.rows.name, err)
 		}
 		w := window.Window{Start: sessionLayout.start(row), End: sessionLayout.time(row)}
 		return f(window.Windowed[K]{Key: k, Window: w}, c)

@@ -20,14 +20,14 @@ type KV[K, V any] struct {
 // Get implements KeyValueStore.
 func (s *KV[K, V]) Get(k K) (v V, ok bool, err error) {
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
-		return v, false, storeError(s.rows.name, err)
+		return v, false, rowError(s.rows.name, err)
 	}
 	raw, ok, err := s.rows.get(s.key)
 	if !ok || err != nil {
 		return v, false, err
 	}
 	if v, err = s.values.Decode(raw); err != nil {
-		return v, false, storeError(s.rows.name, err)
+		return v, false, rowError(s.rows.name, err)
 	}
 	return v, true, nil
 }
@@ -35,10 +35,10 @@ func (s *KV[K, V]) Get(k K) (v V, ok bool, err error) {
 // Put implements KeyValueStore.
 func (s *KV[K, V]) Put(k K, v V) (err error) {
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	if s.value, err = s.values.Append(s.value[:0], v); err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	return s.rows.put(s.key, s.value)
 }
@@ -46,7 +46,7 @@ func (s *KV[K, V]) Put(k K, v V) (err error) {
 // Delete implements KeyValueStore.
 func (s *KV[K, V]) Delete(k K) (err error) {
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	return s.rows.delete(s.key)
 }
@@ -76,7 +76,7 @@ func (s *KV[K, V]) between(from, to *K, reverse bool) iter.Seq2[Entry[K, V], err
 			in.high = append(in.high, 0)
 		}
 		if err != nil {
-			yield(Entry[K, V]{}, storeError(s.rows.name, err))
+			yield(Entry[K, V]{}, rowError(s.rows.name, err))
 			return
 		}
 		s.scan(in, reverse, yield)
@@ -107,7 +107,7 @@ func (s *KV[K, V]) decode(key, value []byte) (e Entry[K, V], err error) {
 		e.Value, err = s.values.Decode(value)
 	}
 	if err != nil {
-		return Entry[K, V]{}, storeError(s.rows.name, err)
+		return Entry[K, V]{}, rowError(s.rows.name, err)
 	}
 	return e, nil
 }

@@ -20,7 +20,7 @@ type Sessions[K, V any] struct {
 func (s *Sessions[K, V]) at(k K, w window.Window) error {
 	b, err := s.keys.Append(s.row[:0], k)
 	if err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	s.row = appendTime(appendTime(b, w.End), w.Start)
 	return nil
@@ -36,7 +36,7 @@ func (s *Sessions[K, V]) Get(k K, w window.Window) (v V, ok bool, err error) {
 		return v, false, err
 	}
 	if v, err = s.values.Decode(raw); err != nil {
-		return v, false, storeError(s.rows.name, err)
+		return v, false, rowError(s.rows.name, err)
 	}
 	return v, true, nil
 }
@@ -47,7 +47,7 @@ func (s *Sessions[K, V]) Put(k window.Windowed[K], v V) (err error) {
 		return err
 	}
 	if s.value, err = s.values.Append(s.value[:0], v); err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	return s.rows.put(s.row, s.value)
 }
@@ -65,7 +65,7 @@ func (s *Sessions[K, V]) Find(k K, earliestEnd, latestStart Time) iter.Seq2[Entr
 	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
 		key, err := s.keys.Append([]byte{}, k)
 		if err != nil {
-			yield(Entry[window.Windowed[K], V]{}, storeError(s.rows.name, err))
+			yield(Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err))
 			return
 		}
 		s.list(yield, func(f func(row, value []byte) bool) error {
@@ -110,7 +110,7 @@ func (s *Sessions[K, V]) decode(row, value []byte) (e Entry[window.Windowed[K], 
 		e.Value, err = s.values.Decode(value)
 	}
 	if err != nil {
-		return Entry[window.Windowed[K], V]{}, storeError(s.rows.name, err)
+		return Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err)
 	}
 	e.Key.Window = window.Window{Start: sessionLayout.start(row), End: sessionLayout.time(row)}
 	return e, nil

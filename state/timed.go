@@ -119,7 +119,7 @@ func (s *timed) get(row []byte) ([]byte, bool, error) {
 func (s *timed) put(row, value []byte) error {
 	at := s.layout.time(row)
 	if at < 0 {
-		return storeError(s.name, errNegativeTime)
+		return rowError(s.name, errNegativeTime)
 	}
 	if s.front != nil {
 		s.hold(row, value, at, false)

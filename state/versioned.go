@@ -149,7 +149,7 @@ func (s *versioned) setLatest(key []byte, at Time, there bool, value []byte) {
 // than the history.
 func (s *versioned) put(key, value []byte, there bool, at Time) (until Time, bounded, taken bool, err error) {
 	if at < 0 {
-		return 0, false, false, storeError(s.name, errors.New("a version before 1970 cannot be stored"))
+		return 0, false, false, rowError(s.name, errors.New("a version before 1970 cannot be stored"))
 	}
 	if at < s.observed-s.retention {
 		s.drop()

@@ -40,14 +40,14 @@ func (s *Versions[K, V]) GetAsOf(k K, at Time) (Stamped[V], bool, error) {
 
 func (s *Versions[K, V]) read(k K, get func() (Time, []byte, bool, error)) (v Stamped[V], ok bool, err error) {
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
-		return v, false, storeError(s.rows.name, err)
+		return v, false, rowError(s.rows.name, err)
 	}
 	at, raw, ok, err := get()
 	if !ok || err != nil {
 		return v, false, err
 	}
 	if v.Value, err = s.values.Decode(raw); err != nil {
-		return v, false, storeError(s.rows.name, err)
+		return v, false, rowError(s.rows.name, err)
 	}
 	v.Time = at
 	return v, true, nil
@@ -69,12 +69,12 @@ func (s *Versions[K, V]) Delete(k K, at Time) error {
 // (false: older than the history).
 func (s *Versions[K, V]) PutVersion(k K, v *V, at Time) (until Time, bounded, taken bool, err error) {
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
-		return 0, false, false, storeError(s.rows.name, err)
+		return 0, false, false, rowError(s.rows.name, err)
 	}
 	s.value = s.value[:0]
 	if v != nil {
 		if s.value, err = s.values.Append(s.value, *v); err != nil {
-			return 0, false, false, storeError(s.rows.name, err)
+			return 0, false, false, rowError(s.rows.name, err)
 		}
 	}
 	return s.rows.put(s.key, s.value, v != nil, at)

@@ -23,7 +23,7 @@ type Windows[K, V any] struct {
 func (s *Windows[K, V]) at(k K, start Time) error {
 	b, err := s.keys.Append(s.row[:0], k)
 	if err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	s.row = append(appendTime(b, start), 0, 0, 0, 0)
 	return nil
@@ -39,7 +39,7 @@ func (s *Windows[K, V]) Get(k K, start Time) (v V, ok bool, err error) {
 		return v, false, err
 	}
 	if v, err = s.values.Decode(raw); err != nil {
-		return v, false, storeError(s.rows.name, err)
+		return v, false, rowError(s.rows.name, err)
 	}
 	return v, true, nil
 }
@@ -50,7 +50,7 @@ func (s *Windows[K, V]) Put(k K, start Time, v V) (err error) {
 		return err
 	}
 	if s.value, err = s.values.Append(s.value[:0], v); err != nil {
-		return storeError(s.rows.name, err)
+		return rowError(s.rows.name, err)
 	}
 	s.number()
 	return s.rows.put(s.row, s.value)
@@ -90,7 +90,7 @@ func (s *Windows[K, V]) fetch(k K, from, to Time, reverse bool) iter.Seq2[Entry[
 	return func(yield func(Entry[Time, V], error) bool) {
 		key, err := s.keys.Append([]byte{}, k)
 		if err != nil {
-			yield(Entry[Time, V]{}, storeError(s.rows.name, err))
+			yield(Entry[Time, V]{}, rowError(s.rows.name, err))
 			return
 		}
 		stopped := false
@@ -98,7 +98,7 @@ func (s *Windows[K, V]) fetch(k K, from, to Time, reverse bool) iter.Seq2[Entry[
 			e := Entry[Time, V]{Key: windowLayout.time(row)}
 			v, err := s.values.Decode(value)
 			if err != nil {
-				err = storeError(s.rows.name, err)
+				err = rowError(s.rows.name, err)
 			}
 			e.Value = v
 			stopped = !yield(e, err) || err != nil
@@ -122,7 +122,7 @@ func (s *Windows[K, V]) FetchRange(from, to *K, t0, t1 Time) iter.Seq2[Entry[win
 			high, err = s.keys.Append([]byte{}, *to)
 		}
 		if err != nil {
-			yield(Entry[window.Windowed[K], V]{}, storeError(s.rows.name, err))
+			yield(Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err))
 			return
 		}
 		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.keysBetween(low, high, t0, t1, f) })
@@ -160,7 +160,7 @@ func (s *Windows[K, V]) decode(row, value []byte) (e Entry[window.Windowed[K], V
 		e.Value, err = s.values.Decode(value)
 	}
 	if err != nil {
-		return Entry[window.Windowed[K], V]{}, storeError(s.rows.name, err)
+		return Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err)
 	}
 	start := windowLayout.time(row)
 	e.Key.Window = window.Window{Start: start, End: addTime(start, s.size)}

@@ -81,7 +81,7 @@ func startAggregate[K, V, A any](st *tableStore[K, A], t *tableNode[K, A], a agg
 			}
 			row, ok, err := rows.get(r.Key)
 			if err != nil {
-				return err
+				return ctx.Fail(err)
 			}
 			at := r.Time
 			if ok {

@@ -99,7 +99,7 @@ func startRowAggregate[K, V, A any](st *tableStore[K, A], t *tableNode[K, A], a 
 		return func(r Record[K, change[V]]) error {
 			row, had, err := rows.get(r.Key)
 			if err != nil {
-				return err
+				return ctx.Fail(err)
 			}
 			agg, there, done := row.Value, had, false
 			if r.Value.HasOld && had {

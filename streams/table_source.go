@@ -108,7 +108,7 @@ func startTable[K, V any](st *tableStore[K, V], t *tableNode[K, V]) start[K, V, 
 			if read {
 				old, ok, err := rows.get(r.Key)
 				if err != nil {
-					return err
+					return ctx.Fail(err)
 				}
 				out.Value.Old, out.Value.HasOld = old.Value, ok
 			}

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -106,7 +107,7 @@ func (s *tableStore[K, V]) view() view[K, V] {
 		if rows.versions != nil {
 			g.asOf = func(k K, at Time) (state.Stamped[V], bool, error) {
 				v, ok, err := rows.versions.GetAsOf(k, at)
-				return v, ok, topology.Fatal(err)
+				return v, ok, stored(err)
 			}
 		}
 		return g, nil
@@ -115,6 +116,7 @@ func (s *tableStore[K, V]) view() view[K, V] {
 
 // rows is a table's store in the hands of a node: of the two kinds the one that it is.
 type rows[K, V any] struct {
+	ctx      *topology.Context
 	kv       *state.KV[K, state.Stamped[V]]
 	versions *state.Versions[K, V]
 	// forwards is set by onFlush: changes go downstream at once, not when the cache is flushed.
@@ -125,6 +127,7 @@ type rows[K, V any] struct {
 
 // open is the task's instance of the store.
 func (s *tableStore[K, V]) open(ctx *topology.Context) (r rows[K, V], err error) {
+	r.ctx = ctx
 	if s.versioned {
 		r.versions, err = storeOf[*state.Versions[K, V]](ctx, s.name)
 	} else {
@@ -164,14 +167,26 @@ func storeOf[S any](ctx *topology.Context, name string) (s S, err error) {
 	return s, nil
 }
 
-// get is the latest row of a key.
+// stored is a store's error as a node hands it to Context.Fail: what lies in the row is the processing handler's affair, anything else is fatal.
+func stored(err error) error {
+	if err == nil {
+		return nil
+	}
+	var row *state.RowError
+	if errors.As(err, &row) {
+		return err
+	}
+	return topology.Fatal(err)
+}
+
+// get is the latest row of a key. A node that gets an error hands it to Context.Fail.
 func (r *rows[K, V]) get(k K) (v state.Stamped[V], ok bool, err error) {
 	if r.kv != nil {
 		v, ok, err = r.kv.Get(k)
 	} else {
 		v, ok, err = r.versions.Get(k)
 	}
-	return v, ok, topology.Fatal(err)
+	return v, ok, stored(err)
 }
 
 // update puts a record's new row, or deletes it, and forwards the change at the time at: the time of the row, too.
@@ -189,7 +204,7 @@ func (r *rows[K, V]) update(in Record[K, change[V]], at Time) error {
 		err = r.kv.Delete(in.Key)
 	}
 	if err != nil {
-		return topology.Fatal(err)
+		return r.ctx.Fail(stored(err))
 	}
 	if !taken || !r.forwards {
 		return nil

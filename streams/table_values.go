@@ -186,7 +186,7 @@ func startRows[K, V, V2 any](m rowMapping[K, V, V2], st *tableStore[K, V2], pare
 			case rows != nil:
 				var old state.Stamped[V2]
 				if old, c.HasOld, err = rows.get(r.Key); err != nil {
-					return err
+					return ctx.Fail(err)
 				}
 				c.Old = old.Value
 			default:
