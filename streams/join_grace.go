@@ -162,7 +162,6 @@ type graceBuffer struct {
 	log     state.Changelog // nil: not logged
 	entries *btree.BTreeG[graceEntry]
 	seq     uint32 // of the last record that was put
-	raw     []byte
 }
 
 // graceEntry is a row of the buffer's changelog.

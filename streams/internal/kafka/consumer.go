@@ -141,7 +141,8 @@ func (k *Consumer) Events() []runtime.Event {
 func (k *Consumer) Poll(ctx context.Context, wait time.Duration, max int, push func(runtime.TopicPartition, []topology.Raw, int64)) error {
 	var fs kgo.Fetches
 	if wait <= 0 {
-		fs = k.cl.PollRecords(nil, max) //nolint:staticcheck // nil asks for what is buffered, at once
+		//lint:ignore SA1012 nil asks for what is buffered, at once
+		fs = k.cl.PollRecords(nil, max)
 	} else {
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()

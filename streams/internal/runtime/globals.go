@@ -21,7 +21,6 @@ type Globals struct {
 	position map[TopicPartition]int64
 	cancel   context.CancelFunc
 	done     chan struct{}
-	err      error
 }
 
 // OpenGlobals reads the global topics to their ends, then goes on in the background; fail is called if it cannot. partitions is by topic.
