@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"sync"
 	"testing"
 	"time"
@@ -268,15 +269,16 @@ func flip(t *testing.T, name string, at float64) {
 // smallDisk says that little room is left.
 type smallDisk struct {
 	vfs.FS
-	left *uint64
+	left *atomic.Uint64
 }
 
 func (d smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	return vfs.DiskUsage{AvailBytes: *d.left}, nil
+	return vfs.DiskUsage{AvailBytes: d.left.Load()}, nil
 }
 
 func TestDBFullDisk(t *testing.T) {
-	left := uint64(1 << 40)
+	var left atomic.Uint64
+	left.Store(1 << 40)
 	faults := &faultLog{}
 	db := openDB(t, DBOptions{FS: smallDisk{vfs.NewMem(), &left}, OnFault: faults.add})
 	s := openStores(t, db, 0, kvDef("a"))
@@ -287,13 +289,13 @@ func TestDBFullDisk(t *testing.T) {
 		return b.Commit()
 	}
 	require.NoError(t, write())
-	left = 1 << 20
+	left.Store(1 << 20)
 	require.ErrorIs(t, write(), ErrNoSpace)
 	require.ErrorIs(t, faults.all()[0], ErrNoSpace)
 	require.NoError(t, s.Close()) // as after any failed commit
 	_, err := OpenDB("other", DBOptions{FS: smallDisk{vfs.NewMem(), &left}})
 	require.ErrorIs(t, err, ErrNoSpace)
-	left = 1 << 40
+	left.Store(1 << 40)
 	s = openStores(t, db, 0, kvDef("a"))
 	require.NoError(t, write(), "there is room again")
 	require.NoError(t, s.Close())
