@@ -44,9 +44,10 @@ workload() { # W guarantee
   case $w in W1nocache) w=W1 extra=(cache=0) variant="cache 0" ;; esac
   [ $w = W4 ] && n=500000 expected=5000898
   [ "$g" = eos ] && full=exactly_once_v2 || full=at_least_once
-  local args=("workload=$w" "app=bench-$w" "guarantee=$full" commit=100 "records=$n" "expected=$expected" "variant=$variant" "${extra[@]}")
-  fresh; measure "${java[@]}" "${args[@]}"
-  fresh; measure "${ours[@]}" "${args[@]}"
+  local args=("workload=$w" "guarantee=$full" commit=100 "records=$n" "expected=$expected" "variant=$variant" "${extra[@]}")
+  # An application of its own for each: Java's member stays in its group for the session's time.
+  fresh; measure "${java[@]}" "app=bench-java-$w" "${args[@]}"
+  fresh; measure "${ours[@]}" "app=bench-ours-$w" "${args[@]}"
   [ $w = W1 ] && hand=("-emit=$([ "$variant" ] && echo each || echo commit)")
   case $w in W0 | W1 | W3)
     fresh
@@ -61,8 +62,8 @@ startup() {
   for impl in java ours; do
     local -n cmd=$impl
     fresh
-    measure "${cmd[@]}" "${a[@]}" "app=bench-start" "variant=start, nothing there"
-    measure "${cmd[@]}" "${a[@]}" "app=bench-start" "variant=start, right after a clean close"
+    measure "${cmd[@]}" "${a[@]}" "app=bench-$impl-start" "variant=start, nothing there"
+    measure "${cmd[@]}" "${a[@]}" "app=bench-$impl-start" "variant=start, right after a clean close"
   done
 }
 killeos() {
@@ -70,8 +71,8 @@ killeos() {
   for impl in java ours; do
     local -n cmd=$impl
     fresh
-    hang "${cmd[@]}" "${a[@]}" "app=bench-kill" expected=1500000 mode=hang
-    measure "${cmd[@]}" "${a[@]}" "app=bench-kill" expected=1000 records=1500000 "variant=restart after kill -9"
+    hang "${cmd[@]}" "${a[@]}" "app=bench-$impl-kill" expected=1500000 mode=hang
+    measure "${cmd[@]}" "${a[@]}" "app=bench-$impl-kill" expected=1000 records=1500000 "variant=restart after kill -9"
   done
 }
 restore() {
@@ -81,10 +82,10 @@ restore() {
     local extra=()
     [ $impl = java ] && extra=(session=6000)
     fresh
-    hang "${cmd[@]}" "${a[@]}" "${extra[@]}" "app=bench-restore" expected=1000000 mode=hang
+    hang "${cmd[@]}" "${a[@]}" "${extra[@]}" "app=bench-$impl-restore" expected=1000000 mode=hang
     [ $impl = java ] && sleep 8
     rm -rf "$work/state"
-    measure "${cmd[@]}" "${a[@]}" "${extra[@]}" "app=bench-restore" expected=0 records=1000000 "variant=restore 1M"
+    measure "${cmd[@]}" "${a[@]}" "${extra[@]}" "app=bench-$impl-restore" expected=0 records=1000000 "variant=restore 1M"
   done
 }
 for _ in $(seq "$runs"); do
