@@ -274,6 +274,20 @@ func TestTableNulls(t *testing.T) {
 	}
 }
 
+// TestTombstonesHaveNoValue checks that a deleted row's value does not show behind ToStream.
+func TestTombstonesHaveNoValue(t *testing.T) {
+	t.Parallel()
+	var got []textRow
+	d := drive(t, func(b *streams.Builder) {
+		b.Table("in", serde.String, serde.String).Filter(func(string, string) bool { return false }).ToStream().
+			TryForEach(func(_ context.Context, r textRow) error { got = append(got, r); return nil })
+	})
+	require.NoError(t, d.Input("in", serde.String, serde.String).PipeAt("a", "x", 1))
+	require.Len(t, got, 1)
+	require.True(t, got[0].Tombstone)
+	require.Empty(t, got[0].Value)
+}
+
 // TestTryErrors checks that an error of a Try function is the error of its node.
 func TestTryErrors(t *testing.T) {
 	t.Parallel()

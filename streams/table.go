@@ -37,7 +37,7 @@ type Table[K, V any] struct {
 	end   func(K) Time // the end of a windowed key, or nil: see endOf
 }
 
-// change is what travels between tables: the new row and, where someone asked for it, the one before.
+// change is what travels between tables: the new row and, where someone asked for it, the one before. A row that is not there may have any value.
 type change[V any] struct {
 	New, Old       V
 	HasNew, HasOld bool
@@ -84,7 +84,11 @@ func (t Table[K, V]) ToStream(o ...NodeOption) Stream[K, V] {
 	name := t.b.name(o, "KTABLE-TOSTREAM-")
 	n := operator(name, nil, func(_ *topology.Context, next func(Record[K, V]) error) (func(Record[K, change[V]]) error, error) {
 		return func(r Record[K, change[V]]) error {
-			return next(Record[K, V]{Key: r.Key, Value: r.Value.New, Time: r.Time, Headers: r.Headers, Tombstone: !r.Value.HasNew})
+			out := Record[K, V]{Key: r.Key, Time: r.Time, Headers: r.Headers, Tombstone: !r.Value.HasNew}
+			if r.Value.HasNew {
+				out.Value = r.Value.New
+			}
+			return next(out)
 		}, nil
 	})
 	return Stream[K, V]{b: t.b, n: t.b.plan(n, t.t.plan), key: t.key.carried(), value: t.value.carried(), end: t.end}
