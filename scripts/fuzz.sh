@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree for a while: scripts/fuzz.sh [time of each, default 20s]
+# Runs every fuzz target of the tree for a while, two at a time: scripts/fuzz.sh [time of each, default 20s]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export GOTOOLCHAIN=auto
-each=${1:-20s}
-n=0
-for file in $(git grep -l '^func Fuzz' -- '*_test.go'); do
-  for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
-    echo "fuzz $(dirname "$file") $target"
-    go test "./$(dirname "$file")" -run '^$' -fuzz "^$target\$" -fuzztime "$each" >"${TMPDIR:-/tmp}/fuzz.$$" 2>&1 || { cat "${TMPDIR:-/tmp}/fuzz.$$"; exit 1; }
-    n=$((n + 1))
-  done
-done
-rm -f "${TMPDIR:-/tmp}/fuzz.$$"
-echo "fuzz: $n targets, $each each"
+export GOTOOLCHAIN=auto each=${1:-20s}
+# fuzz runs one target of a package.
+fuzz() {
+  local out
+  out=$(go test "./$1" -run '^$' -fuzz "^$2\$" -fuzztime "$each" -parallel 1 2>&1) || { printf 'fuzz %s %s\n%s\n' "$1" "$2" "$out"; return 1; }
+  echo "fuzz $1 $2"
+}
+export -f fuzz
+targets=$(git grep -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed -E 's|/[^/]*:func | |')
+xargs -P 2 -L 1 bash -c 'fuzz "$@" || exit 255' fuzz <<<"$targets"
+echo "fuzz: $(wc -l <<<"$targets") targets, $each each"

@@ -1,12 +1,14 @@
 package streams_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/streams/streamstest"
+	"github.com/millrace-go/millrace/topology"
 )
 
 // pipe pipes records into a program, written "topic key=value" or "topic key" for a tombstone, at 0, 1, 2, ... ms, and prints what it writes to its
@@ -52,4 +54,11 @@ func show(r streamstest.Raw) string {
 		return fmt.Sprintf("%s=%d", r.Key, n)
 	}
 	return fmt.Sprintf("%s=%s", r.Key, r.Value)
+}
+
+// fixedKey is a function as a processor that keeps its key.
+type fixedKey[K, V any] func(topology.FixedKeyRecord[K, V]) error
+
+func (f fixedKey[K, V]) ProcessValue(_ context.Context, r topology.FixedKeyRecord[K, V]) error {
+	return f(r)
 }

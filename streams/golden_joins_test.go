@@ -224,3 +224,6 @@ func TestGoldenForeignKeyJoin(t *testing.T) {
 			want: "2:v|rhs1-R1@2 3:v|rhs1-R1@3 4:w|rhs1-R1@4 5:w|rhs1-R1@5 6:w|rhs1-null@6"},
 	})
 }
+
+// joined is a joiner of texts.
+func joined(left, right string) string { return left + "-" + right }

@@ -1,4 +1,4 @@
-package streams_test
+package conformance_test
 
 import (
 	"cmp"
