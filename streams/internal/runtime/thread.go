@@ -427,14 +427,14 @@ func (t *Thread) closeTask(m *member) error {
 
 // poll fetches when the queues have room, and waits when there is nothing to process.
 func (t *Thread) poll(ctx context.Context) error {
-	buffered, room, wait := 0, 0, idleWait
+	buffered, room, wait, ready := 0, 0, idleWait, false
 	now := time.Now()
 	for _, m := range t.tasks {
 		if !m.runs() {
 			continue
 		}
 		if m.Ready(Time(now.UnixMilli())) {
-			wait = 0
+			wait, ready = 0, true
 		}
 		buffered += m.Buffered()
 		room += t.Config.BufferedRecords * len(m.inputs)
@@ -445,11 +445,11 @@ func (t *Thread) poll(ctx context.Context) error {
 	if until := t.CommitInterval - now.Sub(t.lastCommit); wait > until {
 		wait = max(until, time.Millisecond)
 	}
-	if buffered > 0 && buffered >= room {
+	if ready && buffered >= room { // tasks that wait for a partition's records are not helped by waiting for room
 		t.balance()
 		return nil
 	}
-	busy, got := wait == 0, false
+	busy, got := ready, false
 	if wait > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)

@@ -1,0 +1,106 @@
+package runtime_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// script is a consumer that hands out one batch at each poll.
+type script struct {
+	runtime.Consumer
+	events []runtime.Event
+	polls  []batch
+	turns  int // since the last poll
+	end    context.CancelFunc
+}
+
+type batch struct {
+	topic   string
+	records int
+}
+
+func (c *script) Events() []runtime.Event {
+	if c.turns++; c.turns == 1000 {
+		c.end() // nothing is fetched any more
+	}
+	es := c.events
+	c.events = nil
+	return es
+}
+
+func (c *script) Poll(_ context.Context, _ time.Duration, _ int, push func(runtime.TopicPartition, []topology.Raw, int64)) error {
+	if c.turns = 0; len(c.polls) == 0 {
+		c.end()
+		return nil
+	}
+	b := c.polls[0]
+	c.polls = c.polls[1:]
+	rs := make([]topology.Raw, b.records)
+	for i := range rs {
+		rs[i] = topology.Raw{Topic: b.topic, Offset: int64(i), Key: []byte("k"), Value: []byte("v"), Time: runtime.Time(i)}
+	}
+	push(runtime.TopicPartition{Topic: b.topic}, rs, int64(b.records))
+	return nil
+}
+
+func (c *script) Rejoin()                                        {}
+func (c *script) Pause([]runtime.TopicPartition)                 {}
+func (c *script) Resume([]runtime.TopicPartition)                {}
+func (c *script) Commit(context.Context, []runtime.Offset) error { return nil }
+func (c *script) TakenOver(context.Context) bool                 { return false }
+func (c *script) Close(context.Context) error                    { return nil }
+func (c *script) Kill()                                          {}
+
+// output is a producer whose records are acknowledged at once.
+type output struct {
+	runtime.Producer
+	out sink
+}
+
+func (p *output) Send(o *topology.Outgoing) error        { return p.out.Send(o) }
+func (p *output) Partitions(topic string) (int32, error) { return p.out.Partitions(topic) }
+func (p *output) Flush(context.Context) error            { return nil }
+func (p *output) Forget()                                {}
+func (p *output) Produced() bool                         { return len(p.out.sent) > 0 }
+func (p *output) Transactional() bool                    { return false }
+func (p *output) Commit(context.Context, []runtime.Offset, runtime.Consumer) error {
+	return nil
+}
+func (p *output) Close() {}
+
+type ends struct{ runtime.Reader }
+
+func (ends) Ends(context.Context, []runtime.TopicPartition) (map[runtime.TopicPartition]runtime.Ends, error) {
+	return map[runtime.TopicPartition]runtime.Ends{{Topic: "a"}: {High: 5000}, {Topic: "b"}: {High: 1}}, nil
+}
+func (ends) Close() {}
+
+// A task waits for records that the broker has of a partition whose queue is empty. While the other queue is full, they still have to be fetched.
+func TestATaskThatWaitsForAPartitionGetsItsRecordsHoweverFullTheOthersAre(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a, b := runtime.TopicPartition{Topic: "a"}, runtime.TopicPartition{Topic: "b"}
+	done := func() {}
+	in := &script{end: cancel, polls: []batch{{}, {"a", 5000}, {"b", 1}}, events: []runtime.Event{
+		{Kind: runtime.Assigned, Partitions: []runtime.TopicPartition{a, b}, Done: done},
+		{Kind: runtime.Fetched, Committed: map[runtime.TopicPartition]runtime.Committed{a: {}, b: {}}, Done: done},
+	}}
+	out := &output{}
+	top := merged("a", "b")
+	require.NoError(t, top.Err())
+	thread := runtime.NewThread(runtime.ThreadSpec{
+		Name: "1", Topology: top, Config: &runtime.Config{ApplicationID: "app", BufferedRecords: 1000}, Consumer: in, Producer: out, Reader: ends{},
+		Subtopology: func(string) (topology.SubtopologyID, bool) { return 0, true },
+		Logger:      slog.New(slog.DiscardHandler), CommitInterval: time.Hour, MaxStep: time.Hour,
+	})
+	require.NoError(t, thread.Run(ctx))
+	require.NotZero(t, thread.Processed())
+	require.Contains(t, out.out.sent, "out k=v@0")
+}
