@@ -1,5 +1,6 @@
 // Command workload runs one benchmark workload on Millrace until it has processed the expected number of records, closes, and prints one line of JSON. Its
-// arguments are key=value, those of its Java twin: workload, in, app, state, guarantee, commit (ms), cache, threads, expected, records, mode, launch (Unix ms), and cpuprofile, a file.
+// arguments are key=value, those of its Java twin: workload, in, app, state, guarantee, commit (ms), cache, threads, expected, records, mode (run, hang, idle, driver), launch (Unix ms), and
+// cpuprofile and memprofile, files.
 package main
 
 import (
@@ -99,6 +100,10 @@ func main() {
 	launch, expected, records := number("launch", time.Now().UnixMilli()), number("expected", 3_000_000), number("records", number("expected", 3_000_000))
 	top, err := build(args["workload"])
 	must(err)
+	if args["mode"] == "driver" {
+		drive(top)
+		return
+	}
 	var restored, restoreStart, restoreEnd atomic.Int64
 	c := streams.Config{
 		ApplicationID: args["app"], BootstrapServers: []string{args["broker"]}, StateDir: args["state"], Threads: int(number("threads", 1)), ReplicationFactor: 1,
