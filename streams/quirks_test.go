@@ -13,7 +13,7 @@ import (
 	"github.com/millrace-go/millrace/window"
 )
 
-// What Millrace does where it does not repeat Kafka Streams: docs/decisions/0002-quirks-of-kafka-streams.md. The names are the recorded cases'.
+// What Millrace does where it does not repeat Kafka Streams: docs/decisions/0003-quirks-of-kafka-streams.md. The names are the recorded cases'.
 func TestQuirks(t *testing.T) {
 	const ms = time.Millisecond
 	add := func(_, v, agg string) string { return agg + v }
