@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -82,8 +83,10 @@ func (b *Broker) lockDir() error {
 		return fmt.Errorf("create broker directory %s: %w", b.cfg.Dir, err)
 	}
 	lock, err := b.cfg.FS.Lock(b.cfg.FS.PathJoin(b.cfg.Dir, "lock"))
-	if err != nil {
-		return fmt.Errorf("%w: %s (stop the other one, or give this one its own Dir): %w", ErrLocked, b.cfg.Dir, err)
+	if errors.As(err, new(*fs.PathError)) { // not even opened
+		return fmt.Errorf("lock the broker directory: %w", err)
+	} else if err != nil {
+		return fmt.Errorf("%w: %s (stop the other one, or give this one its own Dir)", ErrLocked, b.cfg.Dir)
 	}
 	b.lock = lock
 	return nil

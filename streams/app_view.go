@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -71,7 +72,12 @@ func (a *App) eachTask(ctx context.Context, t *runtime.Thread, f func(*runtime.T
 			}
 		}
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, runtime.ErrEnded): // in a moment there is another one
+		return fmt.Errorf("%w: a thread starts anew", ErrNotRunning)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("streams: a thread has not come to the end of its record within %v: %w", queryTimeout, err)
+	case err != nil:
 		return fmt.Errorf("streams: the thread does not answer: %w", err)
 	}
 	return failed

@@ -2,11 +2,14 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"unicode"
@@ -20,7 +23,7 @@ import (
 //go:embed text.txt
 var carried string
 
-var top = flag.Int("top", 20, "how many words to print, 0 for all")
+var top = flag.Uint("top", 20, "how many words to print, 0 for all")
 
 func main() { demo.New("wordcount", "[FILE]", streams.ExactlyOnce).Main(count) }
 
@@ -50,11 +53,12 @@ func count(ctx context.Context, d *demo.Demo) error {
 		Outputs: []string{"counts"},
 		Live:    func(app *streams.App) (string, error) { return leaders(app, counts) },
 		Result: func(app *streams.App) error {
-			table, err := highest(app, counts, *top)
+			table, err := highest(app, counts, int(*top))
+			out := bufio.NewWriter(os.Stdout)
 			for _, e := range table {
-				fmt.Printf("%d\t%s\n", e.Value, e.Key)
+				fmt.Fprintf(out, "%d\t%s\n", e.Value, e.Key)
 			}
-			return err
+			return errors.Join(err, out.Flush())
 		},
 	})
 }

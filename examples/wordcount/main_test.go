@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -80,6 +81,40 @@ func TestTheSameInputIsNotCountedTwiceAndAnotherOneStartsAfresh(t *testing.T) {
 	require.Zero(t, code, errs)
 	require.Equal(t, "1\tfour\n", out)
 	require.Contains(t, errs, "starting afresh")
+}
+
+// A line without an end was counted as it stood: what is behind it now may belong to its last word.
+func TestALastLineThatHasGrownStartsAfresh(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, errs, code := demotest.Run(t, "one two\nthr", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "1\tone\n1\tthr\n1\ttwo\n", out)
+
+	out, errs, code = demotest.Run(t, "one two\nthr", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "1\tone\n1\tthr\n1\ttwo\n", out)
+	require.Contains(t, errs, "going on behind line 2")
+
+	out, errs, code = demotest.Run(t, "one two\nthree\n", program, "-dir", dir)
+	require.Zero(t, code, errs)
+	require.Equal(t, "1\tone\n1\tthree\n1\ttwo\n", out)
+	require.Contains(t, errs, "starting afresh")
+}
+
+func TestATableThatCannotBeWrittenIsAnError(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	var errs strings.Builder
+	cmd := exec.Command(program, "-dir", t.TempDir())
+	cmd.Stdout, cmd.Stderr = full, &errs
+	require.Error(t, cmd.Run())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	require.Contains(t, errs.String(), "wordcount: write /dev/stdout: no space left on device")
 }
 
 func TestCountsAreShownWhileAPipeIsOpen(t *testing.T) {
@@ -171,12 +206,15 @@ func TestBadArgumentsEndInOneLineThatNamesTheFix(t *testing.T) {
 		code       int
 		args       []string
 	}{
-		{"an unknown flag", "flag provided but not defined: -tpo", 2, []string{"-tpo", "3"}},
+		{"an unknown flag", "wordcount: flag provided but not defined: -tpo: wordcount -h tells how it is called\n", 2, []string{"-tpo", "3"}},
+		{"a negative number", `invalid value "-1" for flag -top`, 2, []string{"-top", "-1"}},
+		{"a flag behind the file", "-top stands behind a: flags come first", 2, []string{"a", "-top", "1"}},
+		{"no broker", `flag -brokers: "," names no broker: give host:port`, 1, []string{"-dir", t.TempDir(), "-brokers", ","}},
 		{"a missing file", "no such file", 1, []string{"-dir", t.TempDir(), "missing.txt"}},
 		{"a folder as input", "is a folder: name a file", 1, []string{"-dir", t.TempDir(), t.TempDir()}},
-		{"two files", "one file at most", 1, []string{"-dir", t.TempDir(), "a", "b"}},
+		{"two files", "one file at most", 2, []string{"-dir", t.TempDir(), "a", "b"}},
 		{"an unreachable broker", "no broker answers at " + closed, 1, []string{"-dir", t.TempDir(), "-brokers", closed, blocked}},
-		{"a directory that is none", blocked, 1, []string{"-dir", blocked, blocked}},
+		{"a directory that is none", "flag -dir: mkdir " + blocked + ": not a directory: name a folder that can be written", 1, []string{"-dir", blocked, blocked}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -184,6 +222,7 @@ func TestBadArgumentsEndInOneLineThatNamesTheFix(t *testing.T) {
 			require.Equal(t, c.code, code, errs)
 			require.Empty(t, out)
 			require.Contains(t, errs, c.line)
+			require.True(t, c.code == 1 || strings.Count(errs, "\n") == 1, "one line: %s", errs)
 		})
 	}
 }
@@ -196,8 +235,7 @@ func TestASecondProcessIsRefusedByName(t *testing.T) {
 	require.True(t, first.WaitFor("RUNNING"))
 	_, errs, code := demotest.Run(t, "x\n", program, "-dir", dir)
 	require.Equal(t, 1, code)
-	require.Contains(t, errs, dir)
-	require.Contains(t, errs, "in use")
+	require.Contains(t, errs, dir+" is in use by another wordcount: stop it, or give this one another folder with -dir\n")
 	first.Interrupt()
 	require.NotEqual(t, -1, first.Code(), "Ctrl-C ends it in good order")
 }

@@ -37,7 +37,7 @@ type Demo struct {
 	Name string
 
 	log          io.Writer // what a person watches: standard error
-	arguments    int       // behind the flags
+	file         string    // what the usage calls the argument behind the flags; "": there is none
 	brokers, dir string
 	guarantee    streams.Guarantee
 	embedded     *broker.Broker
@@ -52,25 +52,20 @@ type Demo struct {
 
 // New registers the flags that all examples have. file names the argument behind the flags; "": there is none.
 func New(name, file string, g streams.Guarantee) *Demo {
-	d := &Demo{Name: name, guarantee: g, log: os.Stderr}
-	if file != "" {
-		d.arguments = 1
-	}
+	d := &Demo{Name: name, file: file, guarantee: g, log: os.Stderr}
 	flag.StringVar(&d.brokers, "brokers", "", "`host:port,...` of a Kafka cluster; without it the example starts its own broker")
 	flag.StringVar(&d.dir, "dir", "", "`folder` of the embedded broker's data and of the state (default: "+name+" in the user's state directory)")
-	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "Usage: %s [flags] %s\n\nFlags:\n", name, file)
-		flag.PrintDefaults()
-	}
 	return d
 }
 
 // Main calls f with a context that Ctrl-C cancels, prints its error and ends the process. A second Ctrl-C ends it at once.
 func (d *Demo) Main(f func(ctx context.Context, d *Demo) error) {
-	flag.Parse()
-	if n := flag.NArg(); n > d.arguments {
-		fmt.Fprintf(os.Stderr, "%s: %s, got %d: %s\n", d.Name, [...]string{"flags only", "one file at most"}[d.arguments], n, strings.Join(flag.Args(), " "))
-		os.Exit(1)
+	if err := d.parse(os.Args[1:]); errors.Is(err, flag.ErrHelp) {
+		d.usage(os.Stdout)
+		os.Exit(0)
+	} else if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v: %s -h tells how it is called\n", d.Name, err, d.Name)
+		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -82,6 +77,31 @@ func (d *Demo) Main(f func(ctx context.Context, d *Demo) error) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", d.Name, err)
 		os.Exit(1)
 	}
+}
+
+func (d *Demo) usage(w io.Writer) {
+	fmt.Fprintf(w, "Usage: %s\n\nFlags:\n", strings.TrimSpace(d.Name+" [flags] "+d.file))
+	flag.CommandLine.SetOutput(w)
+	flag.PrintDefaults()
+}
+
+// parse answers an error of one line where the flag package would print the whole usage.
+func (d *Demo) parse(args []string) error {
+	flag.CommandLine.Init(d.Name, flag.ContinueOnError)
+	flag.CommandLine.SetOutput(io.Discard)
+	if err := flag.CommandLine.Parse(args); err != nil {
+		return err
+	}
+	rest := flag.Args()
+	switch {
+	case len(rest) > 1 && strings.HasPrefix(rest[1], "-"):
+		return fmt.Errorf("%s stands behind %s: flags come first", rest[1], rest[0])
+	case d.file == "" && len(rest) > 0:
+		return fmt.Errorf("flags only, got %d: %s", len(rest), strings.Join(rest, " "))
+	case len(rest) > 1:
+		return fmt.Errorf("one file at most, got %d: %s", len(rest), strings.Join(rest, " "))
+	}
+	return nil
 }
 
 // note tells something once the report has been given.
@@ -100,14 +120,20 @@ func (d *Demo) start(ctx context.Context) error {
 		}
 		d.dir = filepath.Join(base, d.Name)
 	}
+	if err := os.MkdirAll(d.dir, 0o750); err != nil {
+		return fmt.Errorf("flag -dir: %w: name a folder that can be written", err)
+	}
 	if d.brokers == "" {
-		b, err := broker.Start(broker.Config{Dir: d.brokerDir()})
-		if err != nil {
-			return fmt.Errorf("the embedded broker does not start: %w", err)
+		b, err := broker.Start(broker.Config{Dir: d.brokerDir(), Logger: d.logger()})
+		switch {
+		case errors.Is(err, broker.ErrLocked):
+			return fmt.Errorf("%s is in use by another %s: stop it, or give this one another folder with -dir", d.dir, d.Name)
+		case err != nil:
+			return fmt.Errorf("the embedded broker does not start in %s, see -dir: %w", d.dir, err)
 		}
 		d.embedded, d.seeds, d.options = b, b.Seeds(), []kgo.Opt{kgo.Dialer(b.Dialer())}
-	} else {
-		d.seeds = strings.Split(d.brokers, ",")
+	} else if d.seeds = strings.FieldsFunc(d.brokers, func(r rune) bool { return r == ',' || r == ' ' }); len(d.seeds) == 0 {
+		return fmt.Errorf("flag -brokers: %q names no broker: give host:port", d.brokers)
 	}
 	var err error
 	d.client, err = kgo.NewClient(d.clientOptions(kgo.MetadataMinAge(20 * time.Millisecond))...)
@@ -118,7 +144,7 @@ func (d *Demo) start(ctx context.Context) error {
 	reach, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := d.client.Ping(reach); err != nil {
-		return fmt.Errorf("no broker answers at %s: is it running, and is -brokers right? (%w)", d.brokers, err)
+		return fmt.Errorf("no broker answers at %s: is it running, and is -brokers right? (%w)", strings.Join(d.seeds, ","), err)
 	}
 	d.head()
 	return nil
@@ -152,13 +178,18 @@ func (d *Demo) createTopics(ctx context.Context, topics ...string) error {
 func (d *Demo) stateDir() string  { return filepath.Join(d.dir, "state") }
 func (d *Demo) brokerDir() string { return filepath.Join(d.dir, "broker") }
 
+// logger tells what a person should know of application and broker: a restart, a full disk.
+func (d *Demo) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
 func (d *Demo) config() streams.Config {
 	return streams.Config{
 		ApplicationID:    d.Name,
 		BootstrapServers: d.seeds,
 		Guarantee:        d.guarantee,
 		StateDir:         d.stateDir(),
-		Logger:           slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger:           d.logger(),
 		OnRestore:        d.restored,
 		Kafka:            streams.KafkaConfig{Options: d.options},
 	}

@@ -44,6 +44,7 @@ type place struct {
 	Sum    []byte `json:"sha256"`
 	Latest int64  `json:"latest"` // the highest time of a record, in ms
 	Ended  bool   `json:"ended"`  // Source.End was written
+	Open   bool   `json:"open"`   // the last line had no end
 }
 
 // openFeed makes the feed of a source. It ends what a killed predecessor has left open.
@@ -132,7 +133,8 @@ func closeFeeds(fs []*feed) (err error) {
 	return err
 }
 
-// resume skips what earlier runs have read. It answers false when the input is another than theirs.
+// resume skips what earlier runs have read. It answers false when the input is another than theirs, if only because its last line has grown: that line
+// was taken for a whole one.
 func (f *feed) resume() (same bool, err error) {
 	if f.at.Bytes == 0 {
 		return true, f.In.remember()
@@ -144,7 +146,17 @@ func (f *feed) resume() (same bool, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("read the input: %w", err)
 	}
-	return n == f.at.Bytes && bytes.Equal(f.sum.Sum(nil), f.at.Sum), nil
+	if n < f.at.Bytes || !bytes.Equal(f.sum.Sum(nil), f.at.Sum) {
+		return false, nil
+	}
+	if !f.at.Open {
+		return true, nil
+	}
+	n, err = io.CopyN(io.Discard, f.In.in, 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read the input: %w", err)
+	}
+	return n == 0, nil
 }
 
 const (
@@ -156,7 +168,7 @@ const (
 func (f *feed) run(ctx context.Context, committed func(bytes int64)) error {
 	in := readLines(f.In.in, ctx.Done())
 	for more := true; more; {
-		var lines [][]byte
+		var lines []line
 		var err error
 		if lines, more, err = f.some(ctx, in); err != nil {
 			return err
@@ -174,14 +186,14 @@ func (f *feed) run(ctx context.Context, committed func(bytes int64)) error {
 }
 
 // some takes lines for a transaction: what there is, when a while has passed since the first.
-func (f *feed) some(ctx context.Context, in *lines) (out [][]byte, more bool, err error) {
+func (f *feed) some(ctx context.Context, in *lines) (out []line, more bool, err error) {
 	var late <-chan time.Time
 	for len(out) < transactionLines {
 		select {
 		case line, ok := <-in.c:
 			if !ok {
 				if in.err != nil {
-					return nil, false, fmt.Errorf("read the input behind line %d: %w", f.at.Lines+int64(len(out)), in.err)
+					return nil, false, fmt.Errorf("the input of topic %s behind line %d: %w", f.Topic, f.at.Lines+int64(len(out)), in.err)
 				}
 				return out, false, nil
 			}
@@ -199,20 +211,21 @@ func (f *feed) some(ctx context.Context, in *lines) (out [][]byte, more bool, er
 }
 
 // write is one transaction.
-func (f *feed) write(ctx context.Context, lines [][]byte, last bool) error {
+func (f *feed) write(ctx context.Context, lines []line, last bool) error {
 	if err := f.cl.BeginTransaction(); err != nil {
 		return fmt.Errorf("feed: %w", err)
 	}
 	written := kgo.AbortingFirstErrPromise(f.cl)
 	next := f.at
 	next.Ended = next.Ended && len(lines) == 0
-	for _, line := range lines {
-		r, err := f.record(bytes.TrimRight(line, "\r\n"))
+	for _, l := range lines {
+		r, err := f.record(bytes.TrimRight(l.bytes, "\r\n"))
 		if err != nil {
 			return fmt.Errorf("line %d of the input of topic %s: %w", next.Lines+1, f.Topic, err)
 		}
-		f.sum.Write(line)
-		next.Bytes += int64(len(line))
+		f.sum.Write(l.bytes)
+		next.Bytes += int64(len(l.bytes))
+		next.Open = l.open
 		next.Lines++
 		next.Latest = max(next.Latest, r.Timestamp.UnixMilli())
 		f.cl.Produce(ctx, r, written.Promise())

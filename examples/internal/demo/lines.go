@@ -4,48 +4,60 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"unicode"
+	"unicode/utf8"
 )
 
-// longestLine is what fits into a record.
-const longestLine = 800_000
+// longestLine fits into a record, even if the line is one word and a record has it as key and as value.
+const longestLine = 400_000
 
-// lineReader cuts an input into lines with their ends.
+// line is a line of an input, or a part of a very long one.
+type line struct {
+	bytes []byte // with the line's end
+	open  bool   // the input ended within the line: it may have grown when it is read again
+}
+
+// lineReader cuts an input into lines.
 type lineReader struct {
 	r    *bufio.Reader
 	rest []byte // of a line that was cut
 }
 
-// next is one line, in memory of its own. A line that is longer than a record may be comes in pieces, cut at spaces.
-func (l *lineReader) next() ([]byte, error) {
-	line := l.rest
+// next is one line, in memory of its own. A line that does not fit into a record comes in pieces, cut between words.
+func (l *lineReader) next() (line, error) {
+	text := l.rest
 	l.rest = nil
-	for len(line) < longestLine {
+	for len(text) < longestLine {
 		part, err := l.r.ReadSlice('\n')
-		line = append(line, part...)
+		text = append(text, part...)
 		switch {
-		case err == nil || errors.Is(err, io.EOF) && len(line) > 0:
-			return line, nil
+		case err == nil:
+			return line{bytes: text}, nil
+		case errors.Is(err, io.EOF) && len(text) > 0:
+			return line{text, true}, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
+			return line{}, err
 		}
 	}
-	if i := bytes.LastIndexAny(line, " \t"); i > 0 {
-		l.rest = bytes.Clone(line[i:])
-		line = line[:i:i]
+	i := bytes.LastIndexFunc(text, func(r rune) bool { return r != utf8.RuneError && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	if i <= 0 {
+		return line{}, fmt.Errorf("%d bytes without a space do not fit into a record: %.20q", len(text), text)
 	}
-	return line, nil
+	l.rest = bytes.Clone(text[i:])
+	return line{bytes: text[:i:i]}, nil
 }
 
 // lines reads an input in a goroutine of its own, because a read may take as long as it likes. The channel is closed at the end of the input or
 // at an error, which err tells then.
 type lines struct {
-	c   chan []byte
+	c   chan line
 	err error
 }
 
 func readLines(in io.Reader, done <-chan struct{}) *lines {
-	l := &lines{c: make(chan []byte, 1024)}
+	l := &lines{c: make(chan line, 1024)}
 	go func() {
 		defer close(l.c)
 		r := lineReader{r: bufio.NewReaderSize(in, 64<<10)}

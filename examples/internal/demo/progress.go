@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,7 +54,12 @@ func (p *progress) live(app *streams.App, more func(*streams.App) (string, error
 	text := fmt.Sprintf("%d records", app.Processed())
 	if more != nil {
 		s, err := more(app)
-		if err != nil {
+		switch {
+		case errors.Is(err, streams.ErrNotRunning):
+			s = "(starting anew)"
+		case errors.Is(err, context.DeadlineExceeded):
+			s = "(busy)"
+		case err != nil:
 			return err
 		}
 		if s != "" {
