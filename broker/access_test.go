@@ -128,6 +128,18 @@ var accesses = []access{
 	{name: "DeleteGroups", needs: []right{{kmsg.ACLResourceTypeGroup, "none", opDelete}}, req: versioned(&kmsg.DeleteGroupsRequest{Groups: []string{"none"}}, 2)},
 	{name: "OffsetDelete", needs: []right{groupRight(opDelete), topicRight(opRead)}, req: versioned(&kmsg.OffsetDeleteRequest{Group: "g", Topics: []kmsg.OffsetDeleteRequestTopic{
 		{Topic: "t", Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{Partition: 7}}}}}, 0)},
+	{name: "AlterReplicaLogDirs", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.AlterReplicaLogDirsRequest{Dirs: []kmsg.AlterReplicaLogDirsRequestDir{
+		{Dir: "/nowhere", Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "t", Partitions: []int32{0}}}}}}, 2)},
+	{name: "ElectLeaders", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.ElectLeadersRequest{}, 2)},
+	{name: "AlterPartitionReassignments", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.AlterPartitionAssignmentsRequest{}, 1)},
+	{name: "ListPartitionReassignments", needs: []right{clusterRight(opDescribe)}, req: versioned(&kmsg.ListPartitionReassignmentsRequest{}, 0)},
+	{name: "AlterClientQuotas", needs: []right{clusterRight(opAlterConfigs)}, req: versioned(&kmsg.AlterClientQuotasRequest{Entries: []kmsg.AlterClientQuotasRequestEntry{{}}}, 1)},
+	{name: "UpdateFeatures", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.UpdateFeaturesRequest{}, 2)},
+	{name: "ListConfigResources", needs: []right{clusterRight(opDescribeConfigs)}, req: versioned(&kmsg.ListConfigResourcesRequest{}, 1)},
+	{name: "DescribeTopicPartitions", needs: []right{topicRight(opDescribe)}, req: versioned(&kmsg.DescribeTopicPartitionsRequest{Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "t"}}}, 0)},
+	{name: "DescribeTopicPartitions of all", needs: []right{topicRight(opDescribe)}, req: versioned(&kmsg.DescribeTopicPartitionsRequest{}, 0), shown: func(r kmsg.Response) bool {
+		return len(r.(*kmsg.DescribeTopicPartitionsResponse).Topics) > 0
+	}},
 	{name: "DescribeClientQuotas", needs: []right{clusterRight(opDescribeConfigs)}, req: versioned(&kmsg.DescribeClientQuotasRequest{}, 1)},
 	{name: "DescribeUserSCRAMCredentials", needs: []right{clusterRight(opDescribe)}, req: versioned(&kmsg.DescribeUserSCRAMCredentialsRequest{}, 0)},
 	{name: "AlterUserSCRAMCredentials", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "nobody", Mechanism: 1}}}, 0)},

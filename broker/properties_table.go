@@ -43,7 +43,7 @@ var properties = map[string]func(*Config, string) error{
 	"super.users":                    setSuperUsers,
 	"allow.everyone.if.no.acl.found": boolean(func(c *Config, v bool) { c.Security.AllowWithoutRules = v }),
 	"ssl.principal.mapping.rules":    func(c *Config, v string) error { c.Security.PrincipalRules = v; return nil },
-	"authorizer.class.name":          checkAuthorizer,
+	"authorizer.class.name":          setAuthorizer,
 	"ssl.keystore.key":               inline,
 	"ssl.keystore.certificate.chain": inline,
 	"ssl.truststore.certificates":    inline,
@@ -225,11 +225,14 @@ func setSuperUsers(c *Config, v string) error {
 	return nil
 }
 
-// checkAuthorizer takes the authorizers of Kafka that ours behaves like.
-func checkAuthorizer(_ *Config, v string) error {
+// setAuthorizer takes the authorizers of Kafka that ours behaves like.
+func setAuthorizer(c *Config, v string) error {
 	switch v {
-	case "", "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "kafka.security.authorizer.AclAuthorizer":
+	case "":
+		return nil
+	case "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "kafka.security.authorizer.AclAuthorizer":
+		c.Security.Authorize = true
 		return nil
 	}
-	return errors.New("only Kafka's StandardAuthorizer is known; it is used whenever clients say who they are")
+	return errors.New("only Kafka's StandardAuthorizer is known")
 }

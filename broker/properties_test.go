@@ -87,7 +87,7 @@ func TestConfigFromPropertiesOfSecurity(t *testing.T) {
 			"authorizer.class.name":                               "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		}, broker.Security{
 			Mechanisms: []string{"PLAIN", "SCRAM-SHA-512"}, Users: map[string]broker.Secret{"admin": `s3"cret`, "alice": "a b"},
-			SuperUsers: []string{"User:admin", "User:CN=a,O=b"},
+			SuperUsers: []string{"User:admin", "User:CN=a,O=b"}, Authorize: true,
 		}},
 		"client certificates": {map[string]string{
 			"listeners": "MINE://127.0.0.1:0", "listener.security.protocol.map": "MINE:SSL", "ssl.keystore.type": "PEM", "ssl.keystore.location": "/k.pem",
@@ -103,6 +103,9 @@ func TestConfigFromPropertiesOfSecurity(t *testing.T) {
 		"settings of a protocol that the listener does not have": {map[string]string{
 			"listeners": "PLAINTEXT://127.0.0.1:0", "sasl.enabled.mechanisms": "PLAIN", "ssl.keystore.location": "/k.jks",
 		}, broker.Security{}},
+		"rules for clients without a name": {map[string]string{
+			"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found": "true",
+		}, broker.Security{Authorize: true, AllowWithoutRules: true}},
 		"without a listener the settings count": {map[string]string{
 			"sasl.enabled.mechanisms": "PLAIN", "super.users": "User:root",
 		}, broker.Security{Mechanisms: []string{"PLAIN"}, SuperUsers: []string{"User:root"}}},

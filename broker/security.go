@@ -32,6 +32,9 @@ type Security struct {
 
 	// SuperUsers may do everything: names, or principals such as "User:CN=admin,O=Acme".
 	SuperUsers []string
+	// Authorize holds clients that do not say who they are to the access control lists, too, as User:ANONYMOUS. Those of
+	// a broker with Mechanisms or a ClientCAFile always are.
+	Authorize bool
 	// AllowWithoutRules opens what no access control list is about to everyone: allow.everyone.if.no.acl.found.
 	AllowWithoutRules bool
 
@@ -93,7 +96,7 @@ func (s Security) check() error {
 	if s.RequireClientCert && s.ClientCAFile == "" {
 		bad("RequireClientCert is set, but no ClientCAFile says whose certificates count")
 	}
-	if s.authenticates() && len(s.SuperUsers) == 0 {
+	if len(s.SuperUsers) == 0 && (s.authenticates() || s.Authorize && !s.AllowWithoutRules) {
 		bad("SuperUsers is empty: what no access control list allows is denied, and nobody could make a list")
 	}
 	if _, err := security.ParsePrincipalRules(s.PrincipalRules); err != nil {
@@ -127,7 +130,7 @@ func (s Security) node() api.SecurityConfig {
 	rules, _ := security.ParsePrincipalRules(s.PrincipalRules) // checked with the configuration
 	c := api.SecurityConfig{
 		Mechanisms: s.Mechanisms, Users: make(map[string]string, len(s.Users)), Rules: rules,
-		Authorize: s.authenticates(), Open: s.AllowWithoutRules,
+		Authorize: s.authenticates() || s.Authorize, Open: s.AllowWithoutRules,
 	}
 	for name, password := range s.Users {
 		c.Users[name] = string(password)

@@ -472,3 +472,25 @@ func TestSASLOverTLS(t *testing.T) {
 	// Within the process nobody logs in, and everything is allowed.
 	createTopic(t, b, "t", 1, nil)
 }
+
+// TestRulesForClientsWithoutAName: a broker whose clients do not say who they are can have access control lists, as
+// Kafka's with an authorizer can.
+func TestRulesForClientsWithoutAName(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(c *broker.Config) {
+		c.Listen = "127.0.0.1:0"
+		c.Security = broker.Security{Authorize: true, AllowWithoutRules: true}
+	})
+	createTopic(t, b, "shut", 1, nil)
+	createTopic(t, b, "open", 1, nil)
+	c := dialRaw(t, b)
+	rule := versioned(&kmsg.CreateACLsRequest{Creations: []kmsg.CreateACLsRequestCreation{{ResourceType: kmsg.ACLResourceTypeTopic, ResourceName: "shut",
+		ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral, Principal: "User:alice", Host: "*", Operation: opRead, PermissionType: kmsg.ACLPermissionTypeAllow}}}, 3)
+	require.Zero(t, c.ask(rule).(*kmsg.CreateACLsResponse).Results[0].ErrorCode)
+	for topic, code := range map[string]int16{"open": 0, "shut": kerr.TopicAuthorizationFailed.Code} {
+		resp := c.ask(versioned(&kmsg.MetadataRequest{Topics: []kmsg.MetadataRequestTopic{{Topic: &topic}}}, 9)).(*kmsg.MetadataResponse)
+		require.Equal(t, code, resp.Topics[0].ErrorCode, topic)
+	}
+	_, err := broker.Start(broker.Config{Security: broker.Security{Authorize: true}})
+	require.ErrorContains(t, err, "SuperUsers")
+}

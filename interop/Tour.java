@@ -12,6 +12,7 @@ import org.apache.kafka.common.acl.*;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.*;
 import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.quota.*;
 import org.apache.kafka.common.record.TimestampType;
 import org.apache.kafka.common.resource.*;
 import org.apache.kafka.common.serialization.*;
@@ -89,6 +90,7 @@ public class Tour {
       transactions(admin);
       fencing(admin);
       topics(admin);
+      oneBroker(admin);
       if (args.length < 2) absent(admin);
     }
   }
@@ -427,12 +429,41 @@ public class Tour {
     }
   }
 
+  /** What is about several brokers has an answer where there is one. */
+  static void oneBroker(Admin admin) throws Exception {
+    admin.createTopics(List.of(new NewTopic("alone", 2, (short) 1))).all().get();
+    TopicPartition first = new TopicPartition("alone", 0), none = new TopicPartition("alone", 7);
+    var elected = admin.electLeaders(ElectionType.PREFERRED, Set.of(first, none)).partitions().get();
+    want(List.of(ElectionNotNeededException.class, UnknownTopicOrPartitionException.class), List.of(elected.get(first).get().getClass(), elected.get(none).get().getClass()), "no election is needed");
+    want(Map.of(), admin.electLeaders(ElectionType.PREFERRED, null).partitions().get(), "nowhere");
+    admin.alterPartitionReassignments(Map.of(first, Optional.of(new NewPartitionReassignment(List.of(1))))).all().get();
+    wantError(InvalidReplicaAssignmentException.class, () -> admin.alterPartitionReassignments(Map.of(first, Optional.of(new NewPartitionReassignment(List.of(1, 2))))).all().get(), "a partition cannot move to a broker that is not there");
+    wantError(NoReassignmentInProgressException.class, () -> admin.alterPartitionReassignments(Map.of(first, Optional.empty())).all().get(), "it is not moving");
+    want(Map.of(), admin.listPartitionReassignments().reassignments().get(), "nothing is");
+    String dir = admin.describeLogDirs(List.of(1)).allDescriptions().get().get(1).keySet().iterator().next();
+    admin.alterReplicaLogDirs(Map.of(new TopicPartitionReplica("alone", 0, 1), dir)).all().get();
+    wantError(LogDirNotFoundException.class, () -> admin.alterReplicaLogDirs(Map.of(new TopicPartitionReplica("alone", 0, 1), "/nowhere")).all().get(), "a directory has to be there");
+    wantError(InvalidUpdateVersionException.class, () -> admin.updateFeatures(Map.of("group.version", new FeatureUpdate((short) 9, FeatureUpdate.UpgradeType.UPGRADE)), new UpdateFeaturesOptions()).all().get(), "a feature has the levels it has");
+    want(true, admin.listConfigResources(Set.of(ConfigResource.Type.TOPIC), new ListConfigResourcesOptions()).all().get().contains(new ConfigResource(ConfigResource.Type.TOPIC, "alone")), "topics have configurations");
+    ClientQuotaEntity quotas = new ClientQuotaEntity(Collections.singletonMap(ClientQuotaEntity.USER, null));
+    admin.alterClientQuotas(List.of(new ClientQuotaAlteration(quotas, List.of(new ClientQuotaAlteration.Op("producer_byte_rate", 1e9))))).all().get();
+    Map<?, ?>[] got = {null};
+    until(() -> got[0] != null, () -> {
+      try {
+        got[0] = admin.describeClientQuotas(ClientQuotaFilter.contains(List.of(ClientQuotaFilterComponent.ofDefaultEntity(ClientQuotaEntity.USER)))).entities().get().get(quotas);
+      } catch (InterruptedException | ExecutionException failed) {
+        throw new AssertionError(failed);
+      }
+    }, "a quota is kept");
+    want(Map.of("producer_byte_rate", 1e9), got[0], "with its rate");
+    admin.alterClientQuotas(List.of(new ClientQuotaAlteration(quotas, List.of(new ClientQuotaAlteration.Op("producer_byte_rate", null))))).all().get();
+    wantError(InvalidRequestException.class, () -> admin.alterClientQuotas(List.of(new ClientQuotaAlteration(quotas, List.of(new ClientQuotaAlteration.Op("nonsense", 1.0))))).all().get(), "a quota has to be one");
+  }
+
   /** What the broker does not have is refused with an error, not with silence. */
   static void absent(Admin admin) throws Exception {
     wantError(SecurityDisabledException.class, () -> admin.createAcls(List.of(new AclBinding(new ResourcePattern(ResourceType.TOPIC, "tx", PatternType.LITERAL),
         new AccessControlEntry("User:a", "*", AclOperation.READ, AclPermissionType.ALLOW)))).all().get(), "no rules without users");
-    wantError(UnsupportedVersionException.class, () -> admin.electLeaders(ElectionType.PREFERRED, null).partitions().get(), "no elections");
-    wantError(UnsupportedVersionException.class, () -> admin.listPartitionReassignments().reassignments().get(), "no reassignments");
     wantError(UnsupportedVersionException.class, () -> admin.createDelegationToken().delegationToken().get(), "no delegation tokens");
   }
 }

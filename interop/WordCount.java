@@ -30,6 +30,7 @@ public class WordCount {
     p.put("processing.guarantee", args.length > 3 ? args[3] : "exactly_once_v2");
     p.put("replication.factor", "1");
     p.put("commit.interval.ms", "100");
+    p.put("session.timeout.ms", "10000"); // it leaves no group when it ends: who comes next waits as long
     p.put("consumer.auto.offset.reset", "earliest");
     long want = Long.parseLong(args[2]);
     KafkaStreams ks = new KafkaStreams(b.build(), p);
@@ -48,10 +49,12 @@ public class WordCount {
     running.await();
     System.err.println("restored " + restored[0]);
     ReadOnlyKeyValueStore<String, Long> store = ks.store(StoreQueryParameters.fromNameAndType("word-counts", QueryableStoreTypes.<String, Long>keyValueStore()));
-    for (long end = System.currentTimeMillis() + 60_000, sum = -1; sum != want; Thread.sleep(50)) {
+    // A busy machine may take its time, so what ends the wait is a minute without progress.
+    for (long sum = -1, last = -1, since = System.nanoTime(); sum != want; Thread.sleep(100)) {
       sum = 0;
       try (KeyValueIterator<String, Long> i = store.all()) { while (i.hasNext()) sum += i.next().value; }
-      if (System.currentTimeMillis() > end) { System.err.println("the table sums up to " + sum + ", not to " + want); Runtime.getRuntime().halt(4); }
+      if (sum != last) { last = sum; since = System.nanoTime(); }
+      if (System.nanoTime() - since > 60_000_000_000L) { System.err.println("the table sums up to " + sum + ", not to " + want + ", and has not changed for a minute"); Runtime.getRuntime().halt(4); }
     }
     try (KeyValueIterator<String, Long> i = store.all()) { while (i.hasNext()) { var e = i.next(); System.out.println(e.value + "\t" + e.key); } }
     ks.close(Duration.ofSeconds(20));

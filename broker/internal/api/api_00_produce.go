@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/broker/internal/commitlog"
+	"github.com/millrace-go/millrace/broker/internal/quota"
 	"github.com/millrace-go/millrace/broker/internal/topics"
 	"github.com/millrace-go/millrace/broker/internal/txn"
 	"github.com/millrace-go/millrace/broker/internal/wire"
@@ -55,6 +56,9 @@ func produce(n *Node, r *wire.Request, req *kmsg.ProduceRequest) (kmsg.Response,
 		}
 		resp.Topics = append(resp.Topics, st)
 	}
+	if n.quotas.Limited() {
+		resp.ThrottleMillis = n.throttle(r.Conn, n.client(r), quota.ProducerBytes, recordBytes(req))
+	}
 	if len(wait) == 0 || req.Acks == 0 {
 		if req.Acks == 0 {
 			return nil, nil
@@ -71,6 +75,16 @@ func produce(n *Node, r *wire.Request, req *kmsg.ProduceRequest) (kmsg.Response,
 		return resp
 	})
 	return nil, nil
+}
+
+func recordBytes(req *kmsg.ProduceRequest) int {
+	bytes := 0
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			bytes += len(req.Topics[i].Partitions[j].Records)
+		}
+	}
+	return bytes
 }
 
 // produceAllowed checks what concerns a whole topic of the request.

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/broker/internal/commitlog"
+	"github.com/millrace-go/millrace/broker/internal/quota"
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
@@ -21,13 +22,24 @@ func fetch(n *Node, r *wire.Request, req *kmsg.FetchRequest) (kmsg.Response, err
 		return f.resp, nil
 	}
 	f.read()
+	var who client
+	limited := n.quotas.Limited()
+	if limited {
+		who = n.client(r)
+	}
+	answer := func() kmsg.Response {
+		if limited {
+			f.resp.ThrottleMillis = n.throttle(r.Conn, who, quota.ConsumerBytes, f.bytes)
+		}
+		return f
+	}
 	if f.ready() {
-		return f, nil
+		return answer(), nil
 	}
 	deadline := time.Now().Add(min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
 	r.Later(func(ctx context.Context) kmsg.Response {
 		f.poll(ctx, deadline)
-		return f
+		return answer()
 	})
 	return nil, nil
 }

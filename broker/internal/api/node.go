@@ -18,6 +18,7 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/commitlog"
 	"github.com/millrace-go/millrace/broker/internal/group"
 	"github.com/millrace-go/millrace/broker/internal/metadb"
+	"github.com/millrace-go/millrace/broker/internal/quota"
 	"github.com/millrace-go/millrace/broker/internal/security"
 	"github.com/millrace-go/millrace/broker/internal/topics"
 )
@@ -58,6 +59,7 @@ type Node struct {
 	groups  *groups
 	txns    *txns
 	guard   *guard
+	quotas  *quota.Set
 	log     *slog.Logger
 	cluster string
 	apis    []api
@@ -109,6 +111,9 @@ func Open(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if n.guard, err = openGuard(cfg.Security, n.db, security.LogAudit(cfg.Logger, cfg.Now)); err != nil {
+		return nil, err
+	}
+	if n.quotas, err = openQuotas(n.db); err != nil {
 		return nil, err
 	}
 	if n.groups, err = startGroups(cfg.Group, n.db, n.guard, n.topics, cfg.Now, cfg.Logger); err != nil {

@@ -33,6 +33,7 @@ const (
 	TableTxn        Table = 'x'  // transactional id -> state
 	TableGroup      Table = 'g'  // the group coordinator's records, offsets included
 	TableSecurity   Table = 's'  // SCRAM credentials and ACLs
+	TableQuota      Table = 'q'  // what has quotas -> its quotas
 	TableClean      Table = 'c'  // present only between a clean stop and the next start
 )
 

@@ -39,6 +39,7 @@ const (
 	scalar             // an array of a fixed-size or string element
 	object             // an array of structures
 	tagged             // a tagged field, with size for its number, that is a structure
+	maybe              // a byte that says whether a structure follows: negative if none does
 )
 
 type field struct {
@@ -55,6 +56,7 @@ type field struct {
 //	[]i32                 an array of such a type
 //	[a b c]               an array of structures
 //	{1 a b c}             the tagged field with number 1, a structure
+//	<a b c>               a structure that may be absent
 //	x@3 x@0-7             only from version 3 on, only from 0 to 7
 //
 // Tagged fields that are not structures need no description: they are skipped.
@@ -82,7 +84,7 @@ func (p *parser) fields(top bool) ([]field, error) {
 	var out []field
 	for {
 		p.rest = strings.TrimLeft(p.rest, " ")
-		if p.rest == "" || p.rest[0] == ']' || p.rest[0] == '}' {
+		if p.rest == "" || strings.IndexByte("]}>", p.rest[0]) >= 0 {
 			if top == (p.rest != "") {
 				return nil, errors.New("brackets do not match")
 			}
@@ -115,6 +117,14 @@ func (p *parser) field() (field, error) {
 		}
 		p.rest = p.rest[1:]
 		f = field{kind: object, elem: elem}
+	case p.rest[0] == '<':
+		p.rest = p.rest[1:]
+		elem, err := p.fields(false)
+		if err != nil {
+			return f, err
+		}
+		p.rest = p.rest[1:]
+		f = field{kind: maybe, elem: elem}
 	case p.rest[0] == '{':
 		p.rest = p.rest[1:]
 		n, err := strconv.Atoi(p.word(" "))
@@ -147,7 +157,7 @@ func (p *parser) word(stop string) string {
 }
 
 func (p *parser) primitive() (field, error) {
-	switch w := p.word(" @]}"); w {
+	switch w := p.word(" @]}>"); w {
 	case "i8":
 		return field{size: 1}, nil
 	case "i16":
@@ -173,7 +183,7 @@ func (p *parser) versions(f *field) error {
 		return nil
 	}
 	p.rest = p.rest[1:]
-	low, high, ranged := strings.Cut(p.word(" ]}"), "-")
+	low, high, ranged := strings.Cut(p.word(" ]}>"), "-")
 	n, err := strconv.ParseInt(low, 10, 16)
 	if err != nil {
 		return fmt.Errorf("version %q", low)
@@ -241,6 +251,16 @@ func (w *walker) field(f *field) {
 		}
 	case blob:
 		w.skip(w.length())
+	case maybe:
+		if len(w.rest) == 0 {
+			w.fail("truncated")
+			return
+		}
+		absent := int8(w.rest[0]) < 0
+		w.rest = w.rest[1:]
+		if !absent {
+			w.structure(f.elem)
+		}
 	default:
 		w.array(f)
 	}

@@ -9,11 +9,11 @@ import (
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", "str", "[i32 [str@1 bytes]@2-4 []i64] i8@0-0", "[[]i32]", "i8 {3 i32 str}"} {
+	for _, s := range []string{"", "str", "[i32 [str@1 bytes]@2-4 []i64] i8@0-0", "[[]i32]", "i8 {3 i32 str}", "<str i32> i8"} {
 		_, err := Parse(s)
 		require.NoError(t, err, s)
 	}
-	for _, s := range []string{"[", "]", "[i32", "i32]", "i7", "str@", "str@x", "str@1-y", "[]", "[]x", "{i32}", "{x i32}"} {
+	for _, s := range []string{"[", "]", "[i32", "i32]", "i7", "str@", "str@x", "str@1-y", "[]", "[]x", "{i32}", "{x i32}", "<i32"} {
 		_, err := Parse(s)
 		require.Error(t, err, s)
 	}
@@ -57,6 +57,10 @@ func TestCheck(t *testing.T) {
 		{"string of 32 KiB", "str", []byte{0x7f, 0xff, 1}, false, false},
 		{"null string", "str", []byte{0xff, 0xff}, false, true},
 		{"null bytes", "bytes", be(-1), false, true},
+		{"absent structure", "<i32> i8", []byte{0xff, 7}, false, true},
+		{"structure that is there", "<i32> i8", []byte{1, 0, 0, 0, 0, 7}, false, true},
+		{"truncated structure", "<i32> i8", []byte{1, 0, 0, 0}, false, false},
+		{"no byte of a structure", "<i32>", nil, false, false},
 		{"compact null", "str bytes [i32]", []byte{0, 0, 0, 0}, true, true},
 		{"compact array of 4 billion", "[i32]", []byte{0xff, 0xff, 0xff, 0xff, 0x0f}, true, false},
 		{"varint of 6 bytes", "str", []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 0}, true, false},

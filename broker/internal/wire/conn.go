@@ -68,6 +68,7 @@ type Conn struct {
 
 	authenticated atomic.Bool
 	unanswered    atomic.Int64
+	muted         atomic.Int64 // until when no further request is read, in nanoseconds of Unix time
 	// Auth is the state of the connection's authentication, owned by the handler and used by the reader only.
 	Auth any
 }
@@ -175,6 +176,9 @@ func (c *Conn) read(answers chan<- answer) error {
 			}
 			return err
 		}
+		if err := c.waitMuted(); err != nil {
+			return err
+		}
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.limits.FrameTimeout)); err != nil {
 			return err
 		}
@@ -194,6 +198,39 @@ func (c *Conn) read(answers chan<- answer) error {
 		}
 		if a.last {
 			return nil
+		}
+	}
+}
+
+// Mute keeps the connection's next request from being read for a while. It may be called from any goroutine; the latest
+// end counts.
+func (c *Conn) Mute(d time.Duration) {
+	until := time.Now().Add(d).UnixNano()
+	for {
+		old := c.muted.Load()
+		if old >= until || c.muted.CompareAndSwap(old, until) {
+			return
+		}
+	}
+}
+
+// waitMuted waits until the connection may be read again.
+func (c *Conn) waitMuted() error {
+	for {
+		until := c.muted.Load()
+		if until == 0 {
+			return nil
+		}
+		d := time.Until(time.Unix(0, until))
+		if d <= 0 {
+			return nil
+		}
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+		case <-c.ctx.Done():
+			t.Stop()
+			return c.ctx.Err()
 		}
 	}
 }
