@@ -2,8 +2,9 @@
 # A one-node Apache Kafka on loopback for the interoperability tests and the benchmarks.
 #   scripts/kafka.sh start   resolve the jars from Maven Central (once), format an empty directory, start, wait until it answers
 #   scripts/kafka.sh stop    stop it        kill: with SIGKILL
+#   scripts/kafka.sh fresh    start with nothing there        format: stop it and leave a formatted, empty directory
 #   scripts/kafka.sh classpath
-# Environment: KAFKA_HOME (default target/kafka), KAFKA_PORT (29092), KAFKA_VERSION (4.3.1), KAFKA_HEAP (1G)
+# Environment: KAFKA_HOME (default target/kafka), KAFKA_PORT (29092), KAFKA_VERSION (4.3.1), KAFKA_HEAP (1G), KAFKA_WAIT=no: start does not wait until it answers
 set -euo pipefail
 cd "$(dirname "$0")/.."
 home=${KAFKA_HOME:-$PWD/target/kafka} port=${KAFKA_PORT:-29092} version=${KAFKA_VERSION:-4.3.1} heap=${KAFKA_HEAP:-1G}
@@ -29,7 +30,7 @@ XML
   mvn -q -B -f "$home/pom.xml" dependency:copy-dependencies -DoutputDirectory="$libs" >&2
 }
 
-start() {
+format() {
   resolve
   mkdir -p "$run"
   if [ ! -d "$run/data" ]; then
@@ -52,8 +53,13 @@ group.initial.rebalance.delay.ms=0
 P
     java -cp "$libs/*" kafka.tools.StorageTool format -t "$(java -cp "$libs/*" kafka.tools.StorageTool random-uuid 2>/dev/null | tail -1)" -c "$run/server.properties" >"$run/format.log" 2>&1
   fi
+}
+
+start() {
+  format
   nohup java "-Xmx$heap" "-Xms$heap" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$libs/*" kafka.Kafka "$run/server.properties" >"$run/server.log" 2>&1 </dev/null &
   echo $! >"$run/pid"
+  [ "${KAFKA_WAIT:-yes}" = yes ] || return 0
   for _ in $(seq 300); do
     if java -cp "$libs/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=off org.apache.kafka.tools.TopicCommand --bootstrap-server "127.0.0.1:$port" --list >/dev/null 2>&1; then
       echo "Apache Kafka $version on 127.0.0.1:$port" >&2
@@ -78,6 +84,7 @@ case ${1:-} in
   stop) halt TERM ;;
   kill) halt KILL ;;
   fresh) halt TERM; rm -rf "$run"; start ;;
+  format) halt TERM; rm -rf "$run"; format ;;
   classpath) resolve; echo "$libs/*" ;;
-  *) sed -n 2,6p "$0" >&2; exit 2 ;;
+  *) sed -n 2,7p "$0" >&2; exit 2 ;;
 esac

@@ -148,6 +148,12 @@ func main() {
 		}
 	}
 	all := time.Now()
+	if file, ok := args["memprofile"]; ok {
+		f, err := os.Create(file)
+		must(err)
+		must(pprof.Lookup("heap").WriteTo(f, 0))
+		must(f.Close())
+	}
 	switch args["mode"] {
 	case "hang":
 		time.Sleep(time.Duration(number("settle", 1500)) * time.Millisecond)

@@ -271,7 +271,7 @@ func (t *Thread) Tasks() []topology.TaskID {
 func (t *Thread) Processed() int64 { return t.processed.Load() }
 
 const (
-	pollMax   = 10_000
+	pollMax   = 3000                   // records of one poll: with what is left in the queues they last while the next are fetched
 	chunk     = 500                    // records of one task before the others have their turn
 	idleWait  = 100 * time.Millisecond // how long a poll waits when there is nothing to do
 	sliceTime = 50 * time.Millisecond  // how long the tasks process before the next look at events and the network
