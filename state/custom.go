@@ -26,7 +26,7 @@ func Custom[S CustomStore](name string, open func(CustomContext) (S, error), o .
 		l := e.logger(name, o)
 		s, err := open(CustomContext{Record: l.record, Changelog: l.to})
 		return s, custom{s}, err
-	}}
+	}, nil}
 }
 
 // custom makes a CustomStore an instance.

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
@@ -15,10 +16,14 @@ type Definition[S any] struct {
 	name string
 	opts options
 	make func(Env, *options) (S, instance, error)
+	view func(name string, each Each) S // nil: a custom store
 }
 
 // Name is the store's name: its changelog topic is "<application id>-<name>-changelog".
 func (d Definition[S]) Name() string { return d.name }
+
+// String is the type of the store.
+func (d Definition[S]) String() string { return reflect.TypeFor[S]().String() }
 
 // Changelog implements AnyDefinition.
 func (d Definition[S]) Changelog() (map[string]string, bool) {
@@ -42,6 +47,14 @@ func (d Definition[S]) Check() error {
 		return storeError(d.name, err)
 	}
 	return nil
+}
+
+// View implements AnyDefinition.
+func (d Definition[S]) View(each Each) (any, bool) {
+	if d.view == nil {
+		return nil, false
+	}
+	return d.view(d.name, each), true
 }
 
 func (d Definition[S]) open(e Env) (any, instance, error) {
@@ -178,21 +191,21 @@ func LogTombstoneHeaders() Option { return func(o *options) { o.headers = tombst
 func KeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], o ...Option) Definition[KeyValueStore[K, V]] {
 	return Definition[KeyValueStore[K, V]]{name, options{}.with(o), func(e Env, o *options) (KeyValueStore[K, V], instance, error) {
 		return openKV(e, name, o, k, v)
-	}}
+	}, viewKeyValue[K, V]}
 }
 
 // TimestampedKeyValue defines a key-value store whose values carry the time of the record that wrote them, in the changelog as the record's time.
 func TimestampedKeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], o ...Option) Definition[KeyValueStore[K, Stamped[V]]] {
 	return Definition[KeyValueStore[K, Stamped[V]]]{name, options{stamped: true}.with(o), func(e Env, o *options) (KeyValueStore[K, Stamped[V]], instance, error) {
 		return openKV(e, name, o, k, stamped(v))
-	}}
+	}, viewKeyValue[K, Stamped[V]]}
 }
 
 // Window defines a window store. Windows older than retention are gone.
 func Window[K, V any](name string, k serde.Serde[K], v serde.Serde[V], size, retention time.Duration, o ...Option) Definition[WindowStore[K, V]] {
 	return Definition[WindowStore[K, V]]{name, windowOptions(size, retention).with(o), func(e Env, o *options) (WindowStore[K, V], instance, error) {
 		return openWindows(e, name, o, k, v)
-	}}
+	}, viewWindows[K, V]}
 }
 
 // TimestampedWindow is a Window store whose values carry their time. See [TimestampedKeyValue].
@@ -201,7 +214,7 @@ func TimestampedWindow[K, V any](name string, k serde.Serde[K], v serde.Serde[V]
 	opts.stamped = true
 	return Definition[WindowStore[K, Stamped[V]]]{name, opts.with(o), func(e Env, o *options) (WindowStore[K, Stamped[V]], instance, error) {
 		return openWindows(e, name, o, k, stamped(v))
-	}}
+	}, viewWindows[K, Stamped[V]]}
 }
 
 func windowOptions(size, retention time.Duration) options {
@@ -212,7 +225,7 @@ func windowOptions(size, retention time.Duration) options {
 func Session[K, V any](name string, k serde.Serde[K], v serde.Serde[V], retention time.Duration, o ...Option) Definition[SessionStore[K, V]] {
 	return Definition[SessionStore[K, V]]{name, options{kind: kindSession, retention: retention}.with(o), func(e Env, o *options) (SessionStore[K, V], instance, error) {
 		return openSessions(e, name, o, k, v)
-	}}
+	}, viewSessions[K, V]}
 }
 
 func stamped[V any](v serde.Serde[V]) serde.Serde[Stamped[V]] {

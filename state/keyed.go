@@ -1,6 +1,9 @@
 package state
 
-import "iter"
+import (
+	"iter"
+	"sync"
+)
 
 // keyed is a key-value store of bytes: the layers under KV.
 type keyed struct {
@@ -26,6 +29,9 @@ func (s *keyed) open(name string, o *options, e Env) error {
 	*s = keyed{name: name, how: reopen{o, e}, place: p, log: e.logger(name, o)}
 	s.t = p.table(areaRows, e.total)
 	s.t.live = p.before().live
+	if e.Shared {
+		s.t.shared = &sync.Mutex{}
+	}
 	switch {
 	case o.max > 0:
 		s.lru = &lru{max: o.max}

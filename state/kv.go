@@ -15,6 +15,7 @@ type KV[K, V any] struct {
 
 	// The last key and value as bytes. A call of the store overwrites them.
 	key, value []byte
+	reader     bool // a Reader: it does not write
 }
 
 // Get implements KeyValueStore.
@@ -34,6 +35,9 @@ func (s *KV[K, V]) Get(k K) (v V, ok bool, err error) {
 
 // Put implements KeyValueStore.
 func (s *KV[K, V]) Put(k K, v V) (err error) {
+	if s.reader {
+		return readOnly(s.rows.name)
+	}
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
 		return rowError(s.rows.name, err)
 	}
@@ -45,6 +49,9 @@ func (s *KV[K, V]) Put(k K, v V) (err error) {
 
 // Delete implements KeyValueStore.
 func (s *KV[K, V]) Delete(k K) (err error) {
+	if s.reader {
+		return readOnly(s.rows.name)
+	}
 	if s.key, err = s.keys.Append(s.key[:0], k); err != nil {
 		return rowError(s.rows.name, err)
 	}

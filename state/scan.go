@@ -23,6 +23,10 @@ const cursorBatch = 32
 
 // cursor opens a cursor; close it.
 func (t *table) cursor(s span, reverse bool) *cursor {
+	if t.shared != nil {
+		t.shared.Lock()
+		defer t.shared.Unlock()
+	}
 	if t.order == nil {
 		t.sort()
 	}
@@ -42,6 +46,10 @@ func (t *table) cursor(s span, reverse bool) *cursor {
 }
 
 func (c *cursor) close() {
+	if c.t.shared != nil {
+		c.t.shared.Lock()
+		defer c.t.shared.Unlock()
+	}
 	clear(c.batch)
 	c.s = span{}
 	c.idle, c.t.idle = c.t.idle, c

@@ -50,6 +50,8 @@ type Env struct {
 	Topic func(store string) string
 	// Dropped counts a row that a store refuses because it is too old; nil: nobody counts.
 	Dropped func(store, reason string)
+	// Shared says that other goroutines read the stores, by Stores.Reader, while nobody writes: global stores. It needs DB to be nil.
+	Shared bool
 
 	total *tally // of the task's tables
 }
@@ -64,6 +66,8 @@ type AnyDefinition interface {
 	ChangelogWith(defaults map[string]string, additional time.Duration) (map[string]string, bool)
 	// Check tells of options that make no sense.
 	Check() error
+	// View is a store of the definition's type that reads instances elsewhere and writes nothing; false for a custom store, which has none.
+	View(Each) (store any, ok bool)
 	// Persistent says that the store outlives its process in the DB.
 	Persistent() bool
 	open(Env) (any, instance, error)

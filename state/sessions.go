@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"sync"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/window"
@@ -15,6 +16,7 @@ type Sessions[K, V any] struct {
 
 	// The last row's key and value as bytes. A call of the store overwrites them.
 	row, value []byte
+	shared     sync.Mutex // held by Readers
 }
 
 func (s *Sessions[K, V]) at(k K, w window.Window) error {
@@ -62,6 +64,15 @@ func (s *Sessions[K, V]) Delete(k window.Windowed[K]) error {
 
 // Find implements SessionStore.
 func (s *Sessions[K, V]) Find(k K, earliestEnd, latestStart Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return s.find(k, earliestEnd, latestStart, false)
+}
+
+// FindDescending implements SessionStore.
+func (s *Sessions[K, V]) FindDescending(k K, earliestEnd, latestStart Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return s.find(k, earliestEnd, latestStart, true)
+}
+
+func (s *Sessions[K, V]) find(k K, earliestEnd, latestStart Time, reverse bool) iter.Seq2[Entry[window.Windowed[K], V], error] {
 	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
 		key, err := s.keys.Append([]byte{}, k)
 		if err != nil {
@@ -69,7 +80,23 @@ func (s *Sessions[K, V]) Find(k K, earliestEnd, latestStart Time) iter.Seq2[Entr
 			return
 		}
 		s.list(yield, func(f func(row, value []byte) bool) error {
-			return s.rows.rowsOf(key, earliestEnd, maxTime-1, false, func(row, value []byte) bool {
+			return s.rows.rowsOf(key, earliestEnd, maxTime-1, reverse, func(row, value []byte) bool {
+				return sessionLayout.start(row) > latestStart || f(row, value)
+			})
+		})
+	}
+}
+
+// FindRange implements SessionStore.
+func (s *Sessions[K, V]) FindRange(from, to *K, earliestEnd, latestStart Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
+		low, high, err := keyBounds(s.keys, from, to)
+		if err != nil {
+			yield(Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err))
+			return
+		}
+		s.list(yield, func(f func(row, value []byte) bool) error {
+			return s.rows.keysBetween(low, high, earliestEnd, maxTime-1, false, func(row, value []byte) bool {
 				return sessionLayout.start(row) > latestStart || f(row, value)
 			})
 		})
@@ -84,13 +111,15 @@ func (s *Sessions[K, V]) FindEnds(from, to Time) iter.Seq2[Entry[window.Windowed
 		if !s.rows.exact {
 			oldest = 0
 		}
-		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.byTimeBetween(from, to, oldest, f) })
+		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.byTimeBetween(from, to, oldest, false, f) })
 	}
 }
 
 // All implements SessionStore.
 func (s *Sessions[K, V]) All() iter.Seq2[Entry[window.Windowed[K], V], error] {
-	return func(yield func(Entry[window.Windowed[K], V], error) bool) { s.list(yield, s.rows.all) }
+	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
+		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.all(false, f) })
+	}
 }
 
 func (s *Sessions[K, V]) list(yield func(Entry[window.Windowed[K], V], error) bool, scan func(func(row, value []byte) bool) error) {

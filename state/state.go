@@ -45,16 +45,31 @@ type KeyValueStore[K, V any] interface {
 	Delete(K) error
 }
 
+// PutIfAbsent puts a value unless the key has one. It answers the value that the key has then, and whether that was there before.
+func PutIfAbsent[K, V any](s KeyValueStore[K, V], k K, v V) (_ V, had bool, _ error) {
+	old, ok, err := s.Get(k)
+	if ok || err != nil {
+		return old, ok, err
+	}
+	return v, false, s.Put(k, v)
+}
+
 // ReadOnlyWindow reads a window store. Windows are found by their start. What has expired is not found.
 type ReadOnlyWindow[K, V any] interface {
 	// Get returns the value of a key's window, and whether there is one. Of a store with duplicates it answers none: fetch.
 	Get(k K, start Time) (V, bool, error)
 	// Fetch lists a key's windows that start in [from, to], both inclusive, by start.
 	Fetch(k K, from, to Time) iter.Seq2[Entry[Time, V], error]
+	// FetchDescending is Fetch from the latest start to the earliest.
+	FetchDescending(k K, from, to Time) iter.Seq2[Entry[Time, V], error]
 	// FetchRange lists the windows of the keys in [from, to] that start in [t0, t1], all inclusive, in the order of All; nil is no bound.
 	FetchRange(from, to *K, t0, t1 Time) iter.Seq2[Entry[window.Windowed[K], V], error]
+	// FetchRangeDescending is FetchRange in the opposite order.
+	FetchRangeDescending(from, to *K, t0, t1 Time) iter.Seq2[Entry[window.Windowed[K], V], error]
 	// All lists all windows: by segment, key and start; by start and key for stores in memory and time-first ones.
 	All() iter.Seq2[Entry[window.Windowed[K], V], error]
+	// AllDescending is All in the opposite order.
+	AllDescending() iter.Seq2[Entry[window.Windowed[K], V], error]
 }
 
 // WindowStore keeps a value per key and window, for as long as its retention.
@@ -71,6 +86,10 @@ type ReadOnlySession[K, V any] interface {
 	Get(k K, w window.Window) (V, bool, error)
 	// Find lists a key's sessions that end at earliestEnd or later and start at latestStart or earlier, by end, then start.
 	Find(k K, earliestEnd, latestStart Time) iter.Seq2[Entry[window.Windowed[K], V], error]
+	// FindDescending is Find from the latest end to the earliest.
+	FindDescending(k K, earliestEnd, latestStart Time) iter.Seq2[Entry[window.Windowed[K], V], error]
+	// FindRange is Find for the keys in [from, to], both inclusive, in the order of All; nil is no bound.
+	FindRange(from, to *K, earliestEnd, latestStart Time) iter.Seq2[Entry[window.Windowed[K], V], error]
 	// All lists all sessions: by segment, key, end and start; by end for stores in memory and time-first ones.
 	All() iter.Seq2[Entry[window.Windowed[K], V], error]
 }

@@ -67,6 +67,19 @@ func (s *Stores) Get(name string) any {
 	return nil
 }
 
+// Reader is a handle of a store for one other goroutine, which reads while nobody writes; nil if there is no such store. It has the store's type and
+// buffers of its own. Writing to it is an error. The stores have to be opened with Env.Shared. A custom store is its own reader.
+func (s *Stores) Reader(name string) any {
+	o := s.byName[name]
+	if o == nil {
+		return nil
+	}
+	if r, ok := o.store.(interface{ forReading() any }); ok {
+		return r.forReading()
+	}
+	return o.store
+}
+
 // Names are the stores' names in order.
 func (s *Stores) Names() []string {
 	names := make([]string, len(s.list))

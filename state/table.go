@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/tidwall/btree"
 )
@@ -39,6 +40,7 @@ type table struct {
 	scanned bool     // since the last apply
 	idle    *cursor
 	scratch []byte
+	shared  *sync.Mutex // of a table that several goroutines read: cursors are opened and closed under it. nil: one goroutine has the table
 }
 
 func newTable(r *rows, total *tally) *table { return &table{rows: r, seq: 1, total: total} }
@@ -59,12 +61,12 @@ func (t *table) count(pending, clean int64) {
 // find returns the key's entry, read from the engine if need be. nil: there is nothing. The entry may be absent.
 func (t *table) find(key []byte) (*entry, error) {
 	hash := hashOf(key)
-	if e := t.index.find(key, hash); e != nil {
+	e := t.index.find(key, hash)
+	if e != nil && t.shared == nil {
 		e.flags |= recent
-		return e, nil
 	}
-	if t.rows == nil || t.complete {
-		return nil, nil
+	if e != nil || t.rows == nil || t.complete {
+		return e, nil
 	}
 	value, ok, err := t.rows.get(t.scratch[:0], key)
 	if err != nil {
@@ -72,7 +74,7 @@ func (t *table) find(key []byte) (*entry, error) {
 	}
 	t.scratch = value
 	// What is not there is remembered as well: a new key is looked for before it is written.
-	e := t.index.add(key, hash)
+	e = t.index.add(key, hash)
 	if e.flags = recent | below; !ok {
 		e.flags = recent | absent
 	}

@@ -289,7 +289,7 @@ func (s *timed) placed() *place { return s.place }
 
 func (s *timed) dump() iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
-		_ = s.all(func(row, value []byte) bool {
+		_ = s.all(false, func(row, value []byte) bool {
 			out := []any{clone(s.layout.key(row)), int64(s.layout.start(row))}
 			if s.layout == sessionLayout {
 				out = append(out, int64(s.layout.time(row)))

@@ -30,21 +30,21 @@ func (s *timed) row(dst, at []byte) []byte {
 // ordered says whether listings go by time instead of by segment, key and time.
 func (s *timed) ordered() bool { return s.exact || s.timeFirst }
 
-// all calls f with all rows, in the store's order.
-func (s *timed) all(f func(row, value []byte) bool) error {
-	return s.between(0, maxTime, s.oldest(), f)
+// all calls f with all rows, in the store's order or the other way round.
+func (s *timed) all(reverse bool, f func(row, value []byte) bool) error {
+	return s.between(0, maxTime, s.oldest(), reverse, f)
 }
 
 // between calls f with the rows whose time is in [from, to] and not before oldest.
-func (s *timed) between(from, to, oldest Time, f func(row, value []byte) bool) error {
+func (s *timed) between(from, to, oldest Time, reverse bool, f func(row, value []byte) bool) error {
 	if s.ordered() {
-		return s.byTimeBetween(from, to, oldest, f)
+		return s.byTimeBetween(from, to, oldest, reverse, f)
 	}
-	return s.keyRange(span{}, from, to, oldest, false, f)
+	return s.keyRange(span{}, from, to, oldest, reverse, f)
 }
 
 // byTimeBetween calls f with the rows whose time is in [from, to] and not before oldest, by time.
-func (s *timed) byTimeBetween(from, to, oldest Time, f func(row, value []byte) bool) error {
+func (s *timed) byTimeBetween(from, to, oldest Time, reverse bool, f func(row, value []byte) bool) error {
 	from = max(from, 0)
 	in := span{low: appendTime(nil, from)}
 	if to < maxTime {
@@ -57,10 +57,15 @@ func (s *timed) byTimeBetween(from, to, oldest Time, f func(row, value []byte) b
 		if err := s.indexed(g); err != nil {
 			return err
 		}
-		index, rows = append(index, g.byTime.cursor(in, false)), append(rows, g.t.cursor(span{}, false))
+		index, rows = append(index, g.byTime.cursor(in, reverse)), append(rows, g.t.cursor(span{}, false))
 	}
 	var row []byte
-	for i, c := range index {
+	for n := range index {
+		i := n
+		if reverse {
+			i = len(index) - 1 - n
+		}
+		c := index[i]
 		more := true
 		var failed error
 		err := c.each(func(at, _ []byte, _ bool) bool {
@@ -139,8 +144,8 @@ func (s *timed) keyRange(in span, from, to, oldest Time, reverse bool, f func(ro
 	return nil
 }
 
-// keysBetween calls f with the rows of the keys in [from, to] (nil: no bound) whose time is in [t0, t1], in the store's order.
-func (s *timed) keysBetween(from, to []byte, t0, t1 Time, f func(row, value []byte) bool) error {
+// keysBetween calls f with the rows of the keys in [from, to] (nil: no bound) whose time is in [t0, t1], in the store's order or the other way round.
+func (s *timed) keysBetween(from, to []byte, t0, t1 Time, reverse bool, f func(row, value []byte) bool) error {
 	t1 = min(t1, s.newest)
 	match := func(row, value []byte) bool {
 		key := s.layout.key(row)
@@ -150,9 +155,9 @@ func (s *timed) keysBetween(from, to []byte, t0, t1 Time, f func(row, value []by
 		return f(row, value)
 	}
 	if s.ordered() {
-		return s.byTimeBetween(t0, t1, s.oldest(), match)
+		return s.byTimeBetween(t0, t1, s.oldest(), reverse, match)
 	}
-	return s.keyRange(s.keySpan(from, to, t1), t0, t1, s.oldest(), false, match)
+	return s.keyRange(s.keySpan(from, to, t1), t0, t1, s.oldest(), reverse, match)
 }
 
 // keySpan is a span that holds the rows of all keys in [from, to] up to a time; nil: no bound.

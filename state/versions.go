@@ -1,6 +1,7 @@
 package state
 
 import (
+	"sync"
 	"time"
 
 	"github.com/millrace-go/millrace/serde"
@@ -15,7 +16,7 @@ func Versioned[K, V any](name string, k serde.Serde[K], v serde.Serde[V], histor
 		}
 		s := &Versions[K, V]{keys: k, values: v}
 		return s, &s.rows, s.rows.open(name, o, e)
-	}}
+	}, viewVersions[K, V]}
 }
 
 // Versions is the concrete versioned store. See [KV].
@@ -26,6 +27,7 @@ type Versions[K, V any] struct {
 
 	// The last key and value as bytes. A call of the store overwrites them.
 	key, value []byte
+	shared     sync.Mutex // held by Readers
 }
 
 // Get implements VersionedStore.

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"iter"
+	"sync"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/window"
@@ -17,6 +18,7 @@ type Windows[K, V any] struct {
 
 	// The last row's key and value as bytes. A call of the store overwrites them.
 	row, value []byte
+	shared     sync.Mutex // held by Readers
 }
 
 // at makes the key of a row. The sequence number is 0.
@@ -81,7 +83,7 @@ func (s *Windows[K, V]) Fetch(k K, from, to Time) iter.Seq2[Entry[Time, V], erro
 	return s.fetch(k, from, to, false)
 }
 
-// FetchDescending is Fetch by descending start.
+// FetchDescending implements WindowStore.
 func (s *Windows[K, V]) FetchDescending(k K, from, to Time) iter.Seq2[Entry[Time, V], error] {
 	return s.fetch(k, from, to, true)
 }
@@ -112,35 +114,57 @@ func (s *Windows[K, V]) fetch(k K, from, to Time, reverse bool) iter.Seq2[Entry[
 
 // FetchRange implements WindowStore.
 func (s *Windows[K, V]) FetchRange(from, to *K, t0, t1 Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return s.fetchRange(from, to, t0, t1, false)
+}
+
+// FetchRangeDescending implements WindowStore.
+func (s *Windows[K, V]) FetchRangeDescending(from, to *K, t0, t1 Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return s.fetchRange(from, to, t0, t1, true)
+}
+
+func (s *Windows[K, V]) fetchRange(from, to *K, t0, t1 Time, reverse bool) iter.Seq2[Entry[window.Windowed[K], V], error] {
 	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
-		var low, high []byte
-		var err error
-		if from != nil {
-			low, err = s.keys.Append([]byte{}, *from)
-		}
-		if to != nil && err == nil {
-			high, err = s.keys.Append([]byte{}, *to)
-		}
+		low, high, err := keyBounds(s.keys, from, to)
 		if err != nil {
 			yield(Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err))
 			return
 		}
-		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.keysBetween(low, high, t0, t1, f) })
+		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.keysBetween(low, high, t0, t1, reverse, f) })
 	}
+}
+
+// keyBounds are the bytes of a range's bounds; nil is none.
+func keyBounds[K any](keys serde.Serde[K], from, to *K) (low, high []byte, err error) {
+	if from != nil {
+		low, err = keys.Append([]byte{}, *from)
+	}
+	if to != nil && err == nil {
+		high, err = keys.Append([]byte{}, *to)
+	}
+	return low, high, err
 }
 
 // FetchStarts lists the windows of all keys whose start is in [from, to], by start, then key: what emit on close goes through.
 func (s *Windows[K, V]) FetchStarts(from, to Time) iter.Seq2[Entry[window.Windowed[K], V], error] {
 	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
 		s.list(yield, func(f func(row, value []byte) bool) error {
-			return s.rows.byTimeBetween(from, to, s.rows.oldest(), f)
+			return s.rows.byTimeBetween(from, to, s.rows.oldest(), false, f)
 		})
 	}
 }
 
 // All implements WindowStore.
-func (s *Windows[K, V]) All() iter.Seq2[Entry[window.Windowed[K], V], error] {
-	return func(yield func(Entry[window.Windowed[K], V], error) bool) { s.list(yield, s.rows.all) }
+func (s *Windows[K, V]) All() iter.Seq2[Entry[window.Windowed[K], V], error] { return s.all(false) }
+
+// AllDescending implements WindowStore.
+func (s *Windows[K, V]) AllDescending() iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return s.all(true)
+}
+
+func (s *Windows[K, V]) all(reverse bool) iter.Seq2[Entry[window.Windowed[K], V], error] {
+	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
+		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.all(reverse, f) })
+	}
 }
 
 func (s *Windows[K, V]) list(yield func(Entry[window.Windowed[K], V], error) bool, scan func(func(row, value []byte) bool) error) {

@@ -57,7 +57,8 @@ type App struct {
 	threads map[string]*runtime.Thread
 	changed chan struct{} // closed at each change of state
 	report  Report
-	kafka   *kafka.Config // of the running application
+	kafka   *kafka.Config    // of the running application
+	globals *runtime.Globals // its global stores, once they are complete
 }
 
 // Report tells where and how an application runs. It is complete once the state is Running for the first time.
@@ -280,6 +281,7 @@ func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
+	a.setGlobals(globals)
 	var wg sync.WaitGroup
 	for i := range a.config.Threads {
 		wg.Go(func() {
@@ -290,6 +292,7 @@ func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka
 	}
 	wg.Wait()
 	if globals != nil {
+		a.setGlobals(nil)
 		a.also(&err, globals.Close())
 	}
 	close(failed)
@@ -299,6 +302,12 @@ func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka
 	}
 	a.also(&first, err)
 	return first
+}
+
+func (a *App) setGlobals(g *runtime.Globals) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.globals = g
 }
 
 // openGlobals completes the global stores, nil if there are none. It goes on trying while the broker is away.
@@ -397,7 +406,7 @@ func (a *App) runThread(ctx context.Context, name string, clients *kafka.Config,
 		spec.Cache = state.NewCache(a.rc.CacheBytes / int64(a.config.Threads))
 	}
 	if globals != nil {
-		spec.GlobalStore, spec.Global = globals.Store, &globals.Lock
+		spec.GlobalStore, spec.Global = globals.Reader, &globals.Lock
 	}
 	if a.config.OnProductionError != nil {
 		producer.OnFailure = func(f *runtime.Failure) runtime.Decision { return a.config.OnProductionError(ctx, f) }

@@ -4,49 +4,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
+	"reflect"
 	"time"
 
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/topology"
 )
 
 // queryTimeout is how long a query waits for a thread to come to the end of its current records.
 const queryTimeout = 10 * time.Second
 
 // View reads a table's rows in this instance: the current state, record caches included, asked for between two records of each stream thread. Rows of
-// partitions that other instances have are not there. The view may be used by any goroutine, as long as the application runs; entries are copies.
-// It is an error if the table has no key-value store of its own: give it a name with As.
+// partitions that other instances have are not there. The view may be used by any goroutine, as long as the application runs; entries are copies, and
+// listings go by task, within a task by key. It is an error if the table has no store of its own (give it a name with As) or another than a
+// key-value store: see Store.
 func (a *App) View[K, V any](t Table[K, V]) (state.ReadOnlyKeyValue[K, V], error) {
 	name, ok := t.StoreName()
 	if !ok {
 		return nil, fmt.Errorf("streams: the table has no store to look into: name one with streams.As where the table is made")
 	}
-	return &tableView[K, V]{a, name}, nil
+	s, err := a.Store(topology.NamedStore[state.ReadOnlyKeyValue[K, state.Stamped[V]]](name))
+	if err != nil {
+		return nil, err
+	}
+	return state.WithoutTimes(s), nil
 }
 
-// tableView is the union of a table's stores, one for each task of the instance.
-type tableView[K, V any] struct {
-	a    *App
-	name string
+// ViewGlobal reads a global table's rows, all of them, as far as this instance has come. See View.
+func (a *App) ViewGlobal[K, V any](g GlobalTable[K, V]) (state.ReadOnlyKeyValue[K, V], error) {
+	s, err := a.Store(topology.NamedStore[state.ReadOnlyKeyValue[K, state.Stamped[V]]](g.StoreName()))
+	if err != nil {
+		return nil, err
+	}
+	return state.WithoutTimes(s), nil
 }
 
-// each calls f with the store of each task, in the tasks' threads.
-func (v *tableView[K, V]) each(f func(*state.KV[K, state.Stamped[V]]) error) error {
-	return v.a.eachStore(v.name, func(s any) error {
-		kv, ok := s.(*state.KV[K, state.Stamped[V]])
+// Store reads a store of this instance: of all of its tasks, as View reads a table. S is the type of the store, or its read-only half:
+//
+//	app.Store(topology.NamedStore[state.ReadOnlyWindow[string, state.Stamped[int64]]]("clicks-per-minute"))
+//
+// The stores of the DSL hold state.Stamped values, those of sessions and versioned ones excepted. Writing is an error: only a store's processors write.
+// A custom store is asked by EachStore.
+func (a *App) Store[S any](r topology.StoreRef[S]) (s S, err error) {
+	d, global, ok := a.top.StoreDefinition(r.Name())
+	if !ok {
+		return s, fmt.Errorf("streams: the topology has no store %q", r.Name())
+	}
+	view, ok := d.View(func(f func(any) error) error { return a.eachStore(r.Name(), global, f) })
+	if !ok {
+		return s, fmt.Errorf("streams: store %s is a custom store, which has no view: use EachStore", r.Name())
+	}
+	if s, ok = view.(S); !ok {
+		return s, fmt.Errorf("streams: store %s is a %v, not a %v", r.Name(), d, reflect.TypeFor[S]())
+	}
+	return s, nil
+}
+
+// EachStore calls f with the store of each of this instance's tasks, one after the other, in the task's thread between two records: f sees one state of it, and
+// must be quick, for the thread waits. What it learns it has to copy; writing is for processors. Of a global store there is one, which f reads
+// while no record is applied to it. An error of f ends it and is returned.
+func (a *App) EachStore[S any](r topology.StoreRef[S], f func(s S) error) error {
+	_, global, ok := a.top.StoreDefinition(r.Name())
+	if !ok {
+		return fmt.Errorf("streams: the topology has no store %q", r.Name())
+	}
+	return a.eachStore(r.Name(), global, func(store any) error {
+		s, ok := store.(S)
 		if !ok {
-			return fmt.Errorf("streams: store %s is a %T and cannot be viewed as a key-value table", v.name, s)
+			return fmt.Errorf("streams: store %s is a %T, not a %v", r.Name(), store, reflect.TypeFor[S]())
 		}
-		return f(kv)
+		return f(s)
 	})
 }
 
-// eachStore calls f with each task's instance of a store, between records of the task's thread.
-func (a *App) eachStore(name string, f func(any) error) error {
+// eachStore calls f with each task's instance of a store, between records of the task's thread; with a reader of a global store.
+func (a *App) eachStore(name string, global bool, f func(any) error) error {
 	if s := a.State(); s != Running && s != Rebalancing {
 		return fmt.Errorf("%w: it is %s", ErrNotRunning, s)
+	}
+	if global {
+		a.mu.Lock()
+		globals := a.globals
+		a.mu.Unlock()
+		if globals == nil {
+			return fmt.Errorf("%w: its global stores are not complete yet", ErrNotRunning)
+		}
+		globals.Lock.RLock()
+		defer globals.Lock.RUnlock()
+		if s := globals.Reader(name); s != nil {
+			return f(s)
+		}
+		return fmt.Errorf("%w: its global stores are closed", ErrNotRunning)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
@@ -81,80 +130,4 @@ func (a *App) eachTask(ctx context.Context, t *runtime.Thread, f func(*runtime.T
 		return fmt.Errorf("streams: the thread does not answer: %w", err)
 	}
 	return failed
-}
-
-// Get implements state.ReadOnlyKeyValue.
-func (v *tableView[K, V]) Get(k K) (value V, ok bool, err error) {
-	err = v.each(func(s *state.KV[K, state.Stamped[V]]) error {
-		if ok {
-			return nil
-		}
-		row, found, err := s.Get(k)
-		value, ok = row.Value, found
-		return err
-	})
-	return value, ok, err
-}
-
-// Range implements state.ReadOnlyKeyValue; entries come by task, within a task by key.
-func (v *tableView[K, V]) Range(from, to *K) iter.Seq2[state.Entry[K, V], error] {
-	return v.collect(func(s *state.KV[K, state.Stamped[V]]) iter.Seq2[state.Entry[K, state.Stamped[V]], error] {
-		return s.Range(from, to)
-	})
-}
-
-// RangeDescending implements state.ReadOnlyKeyValue.
-func (v *tableView[K, V]) RangeDescending(from, to *K) iter.Seq2[state.Entry[K, V], error] {
-	return v.collect(func(s *state.KV[K, state.Stamped[V]]) iter.Seq2[state.Entry[K, state.Stamped[V]], error] {
-		return s.RangeDescending(from, to)
-	})
-}
-
-// Prefix implements state.ReadOnlyKeyValue.
-func (v *tableView[K, V]) Prefix(bytes []byte) iter.Seq2[state.Entry[K, V], error] {
-	bytes = slices.Clone(bytes)
-	return v.collect(func(s *state.KV[K, state.Stamped[V]]) iter.Seq2[state.Entry[K, state.Stamped[V]], error] {
-		return s.Prefix(bytes)
-	})
-}
-
-// All implements state.ReadOnlyKeyValue.
-func (v *tableView[K, V]) All() iter.Seq2[state.Entry[K, V], error] {
-	return v.collect(func(s *state.KV[K, state.Stamped[V]]) iter.Seq2[state.Entry[K, state.Stamped[V]], error] {
-		return s.All()
-	})
-}
-
-// Len implements state.ReadOnlyKeyValue.
-func (v *tableView[K, V]) Len() (n int64, err error) {
-	err = v.each(func(s *state.KV[K, state.Stamped[V]]) error {
-		l, err := s.Len()
-		n += l
-		return err
-	})
-	return n, err
-}
-
-// collect lists what scan finds in each task's store. A task's entries are copied in its thread: the consumer of the list does not hold the thread up.
-func (v *tableView[K, V]) collect(scan func(*state.KV[K, state.Stamped[V]]) iter.Seq2[state.Entry[K, state.Stamped[V]], error]) iter.Seq2[state.Entry[K, V], error] {
-	return func(yield func(state.Entry[K, V], error) bool) {
-		var all []state.Entry[K, V]
-		err := v.each(func(s *state.KV[K, state.Stamped[V]]) error {
-			for e, err := range scan(s) {
-				if err != nil {
-					return err
-				}
-				all = append(all, state.Entry[K, V]{Key: e.Key, Value: e.Value.Value})
-			}
-			return nil
-		})
-		for _, e := range all {
-			if !yield(e, nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield(state.Entry[K, V]{}, err)
-		}
-	}
 }

@@ -107,7 +107,7 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 			has := false
 			if !noKey {
 				if v, has, err = lookUp(&rows, key, r.Time); err != nil {
-					return err
+					return ctx.Fail(err)
 				}
 			}
 			if !has && !left {
@@ -116,9 +116,4 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 			return forwardJoined(ctx, next, r, v, has, f)
 		}, nil
 	}), &slot[R]{})
-}
-
-// JoinGlobal joins each row with the global table's row of the key that a function makes (beyond Java).
-func (t Table[K, V]) JoinGlobal[GK, GV, R any](g GlobalTable[GK, GV], key func(K, V) GK, f func(V, GV) R, o ...StoreOption) Table[K, R] {
-	return missing[K, R](t.b, fmt.Errorf("JoinGlobal of a table is not there yet"))
 }

@@ -120,7 +120,7 @@ func (j tableJoin[K, V, VT, R]) start(ctx *topology.Context, next func(Record[K,
 		if !r.NoKey {
 			row, ok, err := lookUp(&rows, r.Key, r.Time)
 			if err != nil {
-				return err
+				return ctx.Fail(err)
 			}
 			v, has = row, ok
 		}

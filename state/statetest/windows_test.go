@@ -257,6 +257,8 @@ func TestWindows(t *testing.T) {
 				return (low == nil || r.key >= *low) && (high == nil || r.key <= *high) && r.start >= from && r.start <= to
 			})
 			require.Equal(t, want, list(t, store().FetchRange(low, high, from, to)))
+			slices.Reverse(want)
+			require.Equal(t, want, list(t, store().FetchRangeDescending(low, high, from, to)))
 		}
 		actions["fetch starts"] = func(t *rapid.T) {
 			from, to := times.Draw(t, "from"), times.Draw(t, "to")
@@ -270,7 +272,10 @@ func TestWindows(t *testing.T) {
 			require.Equal(t, texts(want), list(t, store().FetchStarts(from, to)))
 		}
 		actions["all"] = func(t *rapid.T) {
-			require.Equal(t, m.visible(func(row) bool { return true }), list(t, store().All()))
+			want := m.visible(func(row) bool { return true })
+			require.Equal(t, want, list(t, store().All()))
+			slices.Reverse(want)
+			require.Equal(t, want, list(t, store().AllDescending()))
 		}
 		actions["iterate and write"] = func(t *rapid.T) {
 			want := m.visible(func(row) bool { return true })
@@ -342,6 +347,16 @@ func TestSessions(t *testing.T) {
 			}
 			slices.SortFunc(want, func(a, b row) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.start, b.start)) })
 			require.Equal(t, texts(want), list(t, store().Find(key, earliest, latest)))
+			slices.Reverse(want)
+			require.Equal(t, texts(want), list(t, store().FindDescending(key, earliest, latest)))
+		}
+		actions["find range"] = func(t *rapid.T) {
+			low, high := rapid.Ptr(keys, true).Draw(t, "low"), rapid.Ptr(keys, true).Draw(t, "high")
+			earliest, latest := times.Draw(t, "earliest end"), times.Draw(t, "latest start")
+			want := m.visible(func(r row) bool {
+				return (low == nil || r.key >= *low) && (high == nil || r.key <= *high) && r.end >= earliest && r.start <= latest
+			})
+			require.Equal(t, want, list(t, store().FindRange(low, high, earliest, latest)))
 		}
 		actions["find ends"] = func(t *rapid.T) {
 			from, to := times.Draw(t, "from"), times.Draw(t, "to")

@@ -213,7 +213,7 @@ func (d *Driver) addUnit(u *unit, id topology.TaskID, subs []topology.Subtopolog
 		if d.global == nil {
 			return nil
 		}
-		return d.global.Store(name)
+		return d.global.Reader(name)
 	}
 	d.units = append(d.units, u)
 }

@@ -48,7 +48,7 @@ func OpenGlobal(spec GlobalSpec) (*Global, error) {
 	}
 	t, err := OpenTask(TaskSpec{
 		ID: topology.TaskID{Subtopology: subs[0]}, Topology: spec.Topology, Subtopologies: subs, Config: spec.Config, DB: spec.DB,
-		Collector: spec.Collector, Now: spec.Now, Logger: spec.Logger,
+		Collector: spec.Collector, Shared: true, Now: spec.Now, Logger: spec.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("global stores: %w", err)
@@ -82,6 +82,14 @@ func (g *Global) Store(name string) any {
 		return nil
 	}
 	return g.task.Stores().Get(name)
+}
+
+// Reader is a handle of a store for one other goroutine, which reads while nothing is applied; nil if there is no such store.
+func (g *Global) Reader(name string) any {
+	if _, ok := g.stores[name]; !ok {
+		return nil
+	}
+	return g.task.Stores().Reader(name)
 }
 
 // Stores are the stores: to apply what was written, and their positions.

@@ -21,6 +21,7 @@ type Globals struct {
 	position map[TopicPartition]int64
 	cancel   context.CancelFunc
 	done     chan struct{}
+	closed   bool // under Lock
 }
 
 // OpenGlobals reads the global topics to their ends, then goes on in the background; fail is called if it cannot. partitions is by topic.
@@ -41,8 +42,14 @@ func OpenGlobals(ctx context.Context, spec GlobalSpec, r Reader, partitions map[
 	return gs, nil
 }
 
-// Store is the global store of that name, nil if there is none.
-func (g *Globals) Store(name string) any { return g.global.Store(name) }
+// Reader is a handle of the global store of that name, for one goroutine that holds Lock for reading while it reads; nil if there is none,
+// or if the stores are closed. Call it with Lock held for reading, too.
+func (g *Globals) Reader(name string) any {
+	if g.closed {
+		return nil
+	}
+	return g.global.Reader(name)
+}
 
 func (g *Globals) load(ctx context.Context, partitions map[string]int32, l *slog.Logger) error {
 	if err := g.global.Start(ctx); err != nil {
@@ -155,5 +162,8 @@ func (g *Globals) Close() error {
 	g.cancel()
 	<-g.done
 	g.reader.Close()
+	g.Lock.Lock()
+	defer g.Lock.Unlock()
+	g.closed = true
 	return g.global.Close()
 }

@@ -290,7 +290,10 @@ func (t *Thread) startTask(ctx context.Context, m *member) error {
 			committed[tp] = c
 		}
 	}
-	if err := m.Start(ctx, committed); err != nil {
+	done := t.readGlobals() // suppliers may read them
+	err := m.Start(ctx, committed)
+	done()
+	if err != nil {
 		return err
 	}
 	m.queues = map[TopicPartition]*Queue{}

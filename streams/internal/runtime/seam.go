@@ -43,6 +43,8 @@ type TaskSpec struct {
 	Collector Collector
 	// GlobalStore is the instance of a global store, nil if there is none of that name. The function may be nil.
 	GlobalStore func(name string) any
+	// Shared says that other goroutines read the task's stores: global stores.
+	Shared bool
 	// Now is the wall clock.
 	Now    func() Time
 	Logger *slog.Logger // nil: slog.Default

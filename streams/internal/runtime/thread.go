@@ -27,7 +27,7 @@ type ThreadSpec struct {
 	Reader   Reader
 	// Groups are the sub-topologies that read a topic.
 	Subtopology func(topic string) (topology.SubtopologyID, bool)
-	// GlobalStore is the instance of a global store; Global is held for reading while records are processed. Both may be nil.
+	// GlobalStore is a new handle of a global store for the thread's nodes; Global is held for reading while they work. Both may be nil.
 	GlobalStore func(name string) any
 	Global      *sync.RWMutex
 	Listener    Listener
@@ -510,12 +510,18 @@ func (t *Thread) probe() {
 	}
 }
 
+// readGlobals keeps the global stores as they are until the answer is called: while nodes work.
+func (t *Thread) readGlobals() (done func()) {
+	if t.Global == nil {
+		return func() {}
+	}
+	t.Global.RLock()
+	return t.Global.RUnlock
+}
+
 // process gives each task its turns until nothing is ready or it is time to look at the rest of the world.
 func (t *Thread) process() error {
-	if t.Global != nil {
-		t.Global.RLock()
-		defer t.Global.RUnlock()
-	}
+	defer t.readGlobals()()
 	began := time.Now()
 	for now := began; ; now = time.Now() {
 		any := false
@@ -543,6 +549,7 @@ func (t *Thread) process() error {
 }
 
 func (t *Thread) punctuate(now time.Time) error {
+	defer t.readGlobals()()
 	for _, m := range t.tasks {
 		if !m.runs() {
 			continue
@@ -594,10 +601,8 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 		return nil
 	}
 	// Caches flush downstream, and downstream may be another task's input only through a topic: the order of the tasks does not matter.
-	for _, m := range live {
-		if err := m.Flush(); err != nil {
-			return err
-		}
+	if err := t.flush(live); err != nil {
+		return err
 	}
 	if err := t.Producer.Flush(ctx); err != nil {
 		return err
@@ -634,6 +639,17 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 		m.Committed()
 	}
 	t.commits.Add(1)
+	return nil
+}
+
+// flush is step 1 of commit.
+func (t *Thread) flush(live []*member) error {
+	defer t.readGlobals()()
+	for _, m := range live {
+		if err := m.Flush(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
