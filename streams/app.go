@@ -217,7 +217,7 @@ func (a *App) prepare(ctx context.Context, clients *kafka.Config) (*kafka.Plan, 
 	reach, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		plan, err := kafka.Prepare(reach, clients, a.top, a.config.ReplicationFactor)
+		plan, err := kafka.Prepare(reach, clients, a.top, a.config.InternalTopics(a.top), a.config.ReplicationFactor)
 		if err == nil || !kafka.Restartable(err) {
 			return plan, err
 		}

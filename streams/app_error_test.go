@@ -93,6 +93,16 @@ func TestAppFailsAtAPoisonRecordAndGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
+func TestAppFailsAtATopicThatCannotBe(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(1, "in")
+	b := streams.NewBuilder()
+	b.Stream("in", serde.String, serde.Int64).ToDynamic(func(streams.Record[string, int64], topology.RecordMetadata) string { return "a b" })
+	c.produceRaw(numberRecord(1))
+	require.Contains(t, c.run(build(t, b), c.config("name")).failure(), `the topic function's answer: topology: name "a b" is not allowed`)
+}
+
 func last(t *testing.T, rs []*kgo.Record) int64 {
 	require.NotEmpty(t, rs)
 	n, err := serde.Int64.Decode(rs[len(rs)-1].Value)

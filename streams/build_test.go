@@ -12,6 +12,7 @@ import (
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
+	"github.com/millrace-go/millrace/window"
 )
 
 type order struct {
@@ -41,6 +42,17 @@ func TestBuildReports(t *testing.T) {
 		{"an aggregate without a serde", func(b *streams.Builder) {
 			text(b).GroupByKey().Aggregate(func() order { return order{} }, func(_, _ string, o order) order { return o })
 		}, nil, []string{"KSTREAM-AGGREGATE-0000000002", "value", "WithValueSerde"}},
+		{"a joined cogroup in windows", func(b *streams.Builder) {
+			add := func(_, v, agg string) string { return agg + v }
+			windows := text(b).GroupByKey().Cogroup(add).WindowedBy(window.Tumbling[string]{Size: time.Second}).Aggregate(func() string { return "" }, streams.As("both"))
+			windows.Join(windows.MapValues(strings.ToUpper, streams.As("upper")), func(a, b string) string { return a + b })
+		}, nil, []string{"store both", "windows of a cogroup", "MapValues with streams.As"}},
+		{"a joined cogroup in sessions", func(b *streams.Builder) {
+			add := func(_, v, agg string) string { return agg + v }
+			merge := func(_, a, b string) string { return a + b }
+			sessions := text(b).GroupByKey().Cogroup(add).WindowedBySession(window.Session[string]{Gap: time.Second}).Aggregate(func() string { return "" }, merge)
+			sessions.Filter(func(window.Windowed[string], string) bool { return true }).LeftJoin(sessions, func(a string, b *string) string { return a })
+		}, nil, []string{"windows of a cogroup"}},
 		{"a function that is nil", func(b *streams.Builder) {
 			text(b).Filter(nil, streams.Named("keep"))
 		}, nil, []string{"node keep", "function is nil"}},

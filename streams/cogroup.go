@@ -92,12 +92,21 @@ func (w CogroupedWindowedStream[K, WK, A]) Aggregate(init func() A, o ...StoreOp
 	st := &windowStore[K, A]{storeConfig: opts.store, windows: win, key: w.c.key, value: &slot[A]{}}
 	st.name = store
 	t := windowTable(b, w.w, st)
+	t.t.view = unreadable[WK, A](b, store)
 	t.t.plan = w.c.plan(&opts, store, init != nil, mergeWindows[K, WK, A](w.w), func(m cogroupMember[K, A], name string) *planNode {
 		return m.windows(name, &opts, st, func() bool { return t.t.olds }, init)
 	})
 	t.t.plan.window = &win
 	b.checkWindowed(t.t.plan.name, store, &opts, &win)
 	return t
+}
+
+// unreadable is the view of a cogroup's windows: Kafka Streams cannot read them for a join either.
+func unreadable[K, V any](b *Builder, store string) func() view[K, V] {
+	return func() view[K, V] {
+		b.fail(fmt.Errorf("store %s: a join cannot read the windows of a cogroup: join a table that has them in a store of its own: MapValues with streams.As", store))
+		return view[K, V]{}
+	}
 }
 
 // WindowedBySession groups further by sessions: see GroupedStream.WindowedBySession. Each stream has a stream time of its own.
@@ -135,6 +144,7 @@ func (w CogroupedSessionWindowedStream[K, WK, A]) aggregate(init func() A, merge
 	st := &sessionStore[K, A]{storeConfig: opts.store, windows: win, key: w.c.key, value: &slot[A]{}}
 	st.name = store
 	t := sessionTable(b, w.w, st)
+	t.t.view = unreadable[WK, A](b, store)
 	t.t.plan = w.c.plan(&opts, store, given, mergeWindows[K, WK, A](w.w), func(m cogroupMember[K, A], name string) *planNode {
 		return m.sessions(name, &opts, st, func() bool { return t.t.olds }, init, merge)
 	})

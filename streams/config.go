@@ -89,6 +89,11 @@ type Config struct {
 	InstanceID string
 	// ReplicationFactor is that of the internal topics. 0: the broker's default.
 	ReplicationFactor int16
+	// TopicConfig configures all internal topics, by Kafka's names of topic configurations (Kafka's "topic." prefix). LogConfig of a store goes before it.
+	TopicConfig map[string]string
+	// ChangelogRetention is how much longer than the store the changelog of a window or session store keeps its records, and how much later than the history
+	// that of a versioned store is compacted. 0: a day; negative: not longer (Kafka's windowstore.changelog.additional.retention.ms).
+	ChangelogRetention time.Duration
 	// Reset is where a source starts that has no committed offset and no option of its own: topology.ResetEarliest (also the default) or ResetLatest.
 	Reset topology.ResetKind
 	// OnDeserializationError, OnProcessingError and OnProductionError decide about records that cannot be decoded, that a node fails at, that
@@ -136,6 +141,7 @@ func (c Config) withDefaults() (Config, error) {
 	duration("CommitInterval", &c.CommitInterval, commit, false)
 	duration("EmitInterval", &c.EmitInterval, time.Second, true)
 	duration("MaxTaskIdle", &c.MaxTaskIdle, 0, true)
+	duration("ChangelogRetention", &c.ChangelogRetention, 24*time.Hour, true)
 	duration("MaxPollInterval", &c.MaxPollInterval, 5*time.Minute, false)
 	duration("SessionTimeout", &c.SessionTimeout, 45*time.Second, false)
 	duration("TransactionTimeout", &c.TransactionTimeout, 10*time.Second, false)
@@ -191,6 +197,15 @@ func (c *Config) runtime() *runtime.Config {
 		OnProductionError:      c.OnProductionError,
 		DeadLetterTopic:        c.DeadLetterTopic,
 	}
+}
+
+// InternalTopics are the repartition and changelog topics that the application creates for t, with their configurations.
+func (c *Config) InternalTopics(t *topology.Topology) []topology.InternalTopic {
+	additional := c.ChangelogRetention
+	if additional == 0 {
+		additional = 24 * time.Hour
+	}
+	return t.InternalTopicsWith(c.ApplicationID, c.TopicConfig, max(additional, 0))
 }
 
 // DefaultStateDir is the folder below which applications keep their state when Config.StateDir is empty.

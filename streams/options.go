@@ -72,8 +72,9 @@ type storeConfig struct {
 
 // buildConfig is what the options of Build say.
 type buildConfig struct {
-	rewrites     Rewrite
-	requireNames bool
+	rewrites         Rewrite
+	requireNames     bool
+	tombstoneHeaders bool
 }
 
 func nodeConfigOf(opts []NodeOption) (c nodeConfig) {
@@ -325,3 +326,11 @@ func (requireNames) build(c *buildConfig) { c.requireNames = true }
 
 // RequireNames refuses generated names of stores and internal topics (KIP-1111).
 func RequireNames() BuildOption { return requireNames{} }
+
+type tombstoneHeaders struct{}
+
+func (tombstoneHeaders) build(c *buildConfig) { c.tombstoneHeaders = true }
+
+// TombstoneHeaders makes the changelogs of the DSL's stores carry, with a delete, the headers of the record that deleted: what an application of Java's
+// with dsl.store.format=HEADERS (KIP-1271) writes. Versioned stores have none. What a store holds is the same.
+func TombstoneHeaders() BuildOption { return tombstoneHeaders{} }

@@ -84,10 +84,9 @@ func (n *sessionNode[K, V, A]) process(r Record[K, V]) error {
 	if done || err != nil {
 		return err
 	}
-	c.HasOld = false // it is a new session, and what it began with is no old value
-	if session == point && len(n.found) > 0 {
-		c.Old, c.HasOld = n.found[0].Value, true
-	}
+	// What a new session began with is no old value. Nor is that of a session that the record leaves as long as it is, here as in Kafka Streams: behind
+	// the change, only a cache knows what was there before.
+	c.HasOld = false
 	if session != point {
 		for i := range n.found {
 			s := &n.found[i]

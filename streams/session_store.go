@@ -33,7 +33,7 @@ func (s *sessionStore[K, A]) write(w *writer, node string) bool {
 	if s.hasRetention {
 		retention = s.retention
 	}
-	o := s.options()
+	o := w.optionsOf(&s.storeConfig)
 	if s.windows.onClose {
 		if o = append(o, state.TimeFirst()); s.inMemory {
 			// A store in memory hides a session when it has closed, a millisecond before it is emitted.

@@ -46,9 +46,9 @@ func (s *tableStore[K, V]) write(w *writer, node string) bool {
 	}
 	s.written = true
 	if s.versioned {
-		addStore(w, state.Versioned(s.name, k, v, s.history, s.options()...), s.topic)
+		addStore(w, state.Versioned(s.name, k, v, s.history, w.optionsOf(&s.storeConfig)...), s.topic)
 	} else {
-		addStore(w, state.TimestampedKeyValue(s.name, k, v, s.options()...), s.topic)
+		addStore(w, state.TimestampedKeyValue(s.name, k, v, w.optionsOf(&s.storeConfig)...), s.topic)
 	}
 	return true
 }
@@ -59,6 +59,15 @@ func addStore[S any](w *writer, d state.Definition[S], sourceTopic string) {
 		return
 	}
 	w.t.AddStore(d)
+}
+
+// optionsOf are what a store's definition gets of the verb's options and of Build's.
+func (w *writer) optionsOf(s *storeConfig) []state.Option {
+	o := s.options()
+	if w.b.config.tombstoneHeaders && !s.versioned {
+		o = append(o, state.LogTombstoneHeaders())
+	}
+	return o
 }
 
 // options are what a store's definition gets of the verb's options.

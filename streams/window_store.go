@@ -30,7 +30,7 @@ func (s *windowStore[K, A]) write(w *writer, node string) bool {
 	if s.hasRetention {
 		retention = s.retention
 	}
-	o := s.options()
+	o := w.optionsOf(&s.storeConfig)
 	if s.windows.onClose {
 		o = append(o, state.TimeFirst())
 	}

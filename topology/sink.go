@@ -90,9 +90,6 @@ func (s *sink[K, V]) sendDynamic(r Record[K, V]) error {
 	topic := s.spec.Dynamic(r, RecordMetadata{m.Topic, m.Partition, m.Offset})
 	b := s.bound[topic]
 	if b == nil {
-		if err := CheckName(topic); err != nil {
-			return s.in.fail(s.node, fmt.Errorf("the topic function's answer: %w", err))
-		}
 		b = &sink[K, V]{spec: s.spec, node: s.node, in: s.in}
 		if err := b.bind(topic); err != nil {
 			return err

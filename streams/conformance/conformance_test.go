@@ -32,28 +32,6 @@ var decided = map[string]string{
 	"cache-accounting":        "0002-caches-make-room-between-records.md",
 }
 
-// decidedCases are those whose quirk has no name.
-var decidedCases = map[string]string{
-	"refused-cogroup-window-join": "0003-quirks-of-kafka-streams.md",
-	"random-windows-1-0102":       "0003-quirks-of-kafka-streams.md", // a session's old value
-}
-
-// openCases are the recorded cases that are known to differ and are not decided: what is left to do. They count as failing, and one that agrees must
-// leave the list.
-var openCases = func() map[string]bool {
-	b, err := os.ReadFile(filepath.Join("testdata", "conformance-open.txt"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		panic(err)
-	}
-	open := map[string]bool{}
-	for line := range strings.Lines(string(b)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			open[line] = true
-		}
-	}
-	return open
-}()
-
 // caseTimeout ends a case that hangs. A case takes milliseconds.
 const caseTimeout = time.Minute
 
@@ -153,26 +131,16 @@ func runCase(t *testing.T, s *summary, group string, c *recordedCase) {
 		outcome = failed
 		if page := decision(c); page != "" && !slices.Contains(v.aspects, "panic") {
 			outcome = decidedOtherwise
-			t.Logf("decided otherwise: docs/decisions/%s", page)
+			t.Logf("decided otherwise: docs/decisions/%s (quirks %v)\n%s\n  %s", page, c.Quirk, c.short(), strings.Join(v.differences, "\n  "))
 		}
 	}
 	s.count(group, c, outcome, v.aspects)
-	if openCases[group+"/"+c.Name] {
-		if outcome != failed {
-			t.Errorf("agrees now: take it off testdata/conformance-open.txt")
-		}
-		t.Logf("known to differ: testdata/conformance-open.txt")
-		return
-	}
 	if outcome == failed {
 		t.Errorf("%s (quirks %v)\n%s\n  %s", c.About, c.Quirk, c.short(), strings.Join(v.differences, "\n  "))
 	}
 }
 
 func decision(c *recordedCase) string {
-	if page := decidedCases[c.Name]; page != "" {
-		return page
-	}
 	for _, q := range c.Quirk {
 		if page := decided[q]; page != "" {
 			return page

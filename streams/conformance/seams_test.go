@@ -44,12 +44,28 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 			var n int64
 			n, err = strconv.ParseInt(value, 10, 64)
 			cfg.EmitInterval = millis(n)
+		case "dsl.store.format":
+			if value == "HEADERS" {
+				build = append(build, streams.TombstoneHeaders())
+			}
+		case "windowstore.changelog.additional.retention.ms":
+			var n int64
+			n, err = strconv.ParseInt(value, 10, 64)
+			cfg.ChangelogRetention = millis(n)
 		case "dsl.store.suppliers.class": // see buildProgram
 			if !keepsJoinsInMemory(c) {
 				err = unsupported("store suppliers " + value)
 			}
 		default:
-			err = unsupported("config " + key)
+			name, ok := strings.CutPrefix(key, "topic.")
+			if !ok {
+				err = unsupported("config " + key)
+				break
+			}
+			if cfg.TopicConfig == nil {
+				cfg.TopicConfig = map[string]string{}
+			}
+			cfg.TopicConfig[name] = value
 		}
 		if err != nil {
 			return cfg, nil, err
@@ -126,7 +142,7 @@ func timestamps[V any](name string) timestampOption {
 // internalTopics are the configs of the internal topics that the application would create, by full name.
 func internalTopics(t *topology.Topology, cfg streams.Config) map[string]map[string]string {
 	topics := map[string]map[string]string{}
-	for _, topic := range t.InternalTopics(cfg.ApplicationID) {
+	for _, topic := range cfg.InternalTopics(t) {
 		topics[topic.Name] = topic.Config
 	}
 	return topics

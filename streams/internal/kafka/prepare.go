@@ -30,7 +30,7 @@ type Plan struct {
 
 // Prepare checks the topics that a topology reads, and creates or checks its internal topics. Every instance does so before it joins the group: a topic
 // that appears later would cost a rebalance and a stall.
-func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication int16) (*Plan, error) {
+func Prepare(ctx context.Context, c *Config, t *topology.Topology, internals []topology.InternalTopic, replication int16) (*Plan, error) {
 	cl, err := kgo.NewClient(append(c.common(c.ClientID+"-admin"), append(c.Options, kgo.DisableIdempotentWrite())...)...)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication i
 			external[name] = int32(len(d.Partitions))
 		}
 	}
-	for _, internal := range t.InternalTopics(c.ApplicationID) {
+	for _, internal := range internals {
 		delete(external, internal.Name)
 	}
 	counts, err := t.CountPartitions(external)
@@ -68,7 +68,7 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, replication i
 			}
 		}
 	}
-	for _, want := range t.InternalTopics(c.ApplicationID) {
+	for _, want := range internals {
 		n := partitions(counts, want)
 		if d, ok := topics[want.Name]; ok && d.Err == nil {
 			if int32(len(d.Partitions)) != n {

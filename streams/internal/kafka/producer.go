@@ -143,6 +143,9 @@ func (p *Producer) topic(name string) (int, error) {
 	if i, ok := p.byTopic[name]; ok {
 		return i, nil
 	}
+	if err := topology.CheckName(name); err != nil { // a broker would not say it at once, or not at all
+		return 0, fmt.Errorf("the topic function's answer: %w", err)
+	}
 	n, err := p.count(name)
 	if err != nil {
 		return 0, err
