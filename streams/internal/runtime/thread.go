@@ -93,6 +93,7 @@ type member struct {
 	paused    map[TopicPartition]bool      // for backpressure
 	logs      []*changelogState
 	positions map[string]state.Position // of stores with a changelog of their own
+	chunk     int                       // how many records are processed in one go, see nextChunk
 }
 
 func (m *member) runs() bool { return m.queues != nil }
@@ -272,7 +273,7 @@ func (t *Thread) Processed() int64 { return t.processed.Load() }
 
 const (
 	pollMax   = 3000                   // records of one poll: with what is left in the queues they last while the next are fetched
-	chunk     = 500                    // records of one task before the others have their turn
+	maxChunk  = 500                    // records of one task before the others have their turn
 	idleWait  = 100 * time.Millisecond // how long a poll waits when there is nothing to do
 	sliceTime = 50 * time.Millisecond  // how long the tasks process before the next look at events and the network
 )
@@ -523,13 +524,14 @@ func (t *Thread) readGlobals() (done func()) {
 func (t *Thread) process() error {
 	defer t.readGlobals()()
 	began := time.Now()
-	for now := began; ; now = time.Now() {
-		any := false
+	now := began
+	for any := true; any; {
+		any = false
 		for _, m := range t.tasks {
 			if !m.runs() || !m.Ready(Time(now.UnixMilli())) {
 				continue
 			}
-			n, err := m.Process(chunk)
+			n, err := m.Process(max(m.chunk, 1))
 			t.processed.Add(int64(n))
 			if err == nil {
 				_, err = m.PunctuateStream()
@@ -538,14 +540,28 @@ func (t *Thread) process() error {
 				return err
 			}
 			any = any || n > 0
-			if m.CommitRequested() || m.Full() {
+			took := time.Since(now)
+			now = now.Add(took)
+			m.chunk = nextChunk(max(m.chunk, 1), n, took)
+			if m.CommitRequested() || m.Full() || now.Sub(began) > sliceTime || now.Sub(t.lastCommit) > t.CommitInterval {
 				return nil
 			}
 		}
-		if !any || now.Sub(began) > sliceTime || now.Sub(t.lastCommit) > t.CommitInterval {
-			return nil
-		}
 	}
+	return nil
+}
+
+// nextChunk makes chunks of quick records longer and those of slow ones shorter: the clock is not read for every record, and a function that takes a while, as a call of
+// a remote service does, delays no commit by hundreds of records. Under exactly-once the transaction would time out, after each restart anew.
+func nextChunk(chunk, n int, took time.Duration) int {
+	const aim = sliceTime / 5
+	switch {
+	case took > aim:
+		return max(int(int64(n)*int64(aim)/int64(took)), 1)
+	case n == chunk && took < aim/2:
+		return min(2*chunk, maxChunk)
+	}
+	return chunk
 }
 
 func (t *Thread) punctuate(now time.Time) error {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 	"github.com/millrace-go/millrace/topology"
 )
@@ -19,6 +21,7 @@ type script struct {
 	polls  []batch
 	turns  int // since the last poll
 	end    context.CancelFunc
+	commit func([]runtime.Offset) // may be nil
 }
 
 type batch struct {
@@ -50,13 +53,19 @@ func (c *script) Poll(_ context.Context, _ time.Duration, _ int, push func(runti
 	return nil
 }
 
-func (c *script) Rejoin()                                        {}
-func (c *script) Pause([]runtime.TopicPartition)                 {}
-func (c *script) Resume([]runtime.TopicPartition)                {}
-func (c *script) Commit(context.Context, []runtime.Offset) error { return nil }
-func (c *script) TakenOver(context.Context) bool                 { return false }
-func (c *script) Close(context.Context) error                    { return nil }
-func (c *script) Kill()                                          {}
+func (c *script) Commit(_ context.Context, offsets []runtime.Offset) error {
+	if c.commit != nil {
+		c.commit(offsets)
+	}
+	return nil
+}
+
+func (c *script) Rejoin()                         {}
+func (c *script) Pause([]runtime.TopicPartition)  {}
+func (c *script) Resume([]runtime.TopicPartition) {}
+func (c *script) TakenOver(context.Context) bool  { return false }
+func (c *script) Close(context.Context) error     { return nil }
+func (c *script) Kill()                           {}
 
 // output is a producer whose records are acknowledged at once.
 type output struct {
@@ -103,4 +112,44 @@ func TestATaskThatWaitsForAPartitionGetsItsRecordsHoweverFullTheOthersAre(t *tes
 	require.NoError(t, thread.Run(ctx))
 	require.NotZero(t, thread.Processed())
 	require.Contains(t, out.out.sent, "out k=v@0")
+}
+
+// A user function that takes its time must not hold the commit up: a transaction that stays open for longer than its timeout is aborted, at each attempt.
+func TestSlowRecordsAreCommittedInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		a := runtime.TopicPartition{Topic: "a"}
+		done := func() {}
+		in := &script{end: cancel, polls: []batch{{}, {"a", 2000}}, events: []runtime.Event{
+			{Kind: runtime.Assigned, Partitions: []runtime.TopicPartition{a}, Done: done},
+			{Kind: runtime.Fetched, Committed: map[runtime.TopicPartition]runtime.Committed{a: {}}, Done: done},
+		}}
+		last, commits := time.Now(), 0
+		in.commit = func([]runtime.Offset) {
+			commits++
+			require.Less(t, time.Since(last), 2*time.Second)
+			last = time.Now()
+		}
+		top := topology.New()
+		edge := top.Source("in", serde.String, serde.String, "a").Process("slow", func(c *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+			return topology.ProcessorFunc[string, string](func(_ context.Context, r topology.Record[string, string]) error {
+				if r.Time > 1000 { // quick ones have made long chunks
+					time.Sleep(60 * time.Millisecond)
+				}
+				return c.Forward(r)
+			}), nil
+		})
+		edge.AddSink(topology.SinkSpec[string, string]{Name: "sink", Topic: "out", Key: serde.String, Value: serde.String})
+		require.NoError(t, top.Err())
+		thread := runtime.NewThread(runtime.ThreadSpec{
+			Name: "1", Topology: top, Config: &runtime.Config{ApplicationID: "app", BufferedRecords: 100}, Consumer: in, Producer: &output{}, Reader: ends{},
+			Subtopology: func(string) (topology.SubtopologyID, bool) { return 0, true },
+			Logger:      slog.New(slog.DiscardHandler), CommitInterval: 100 * time.Millisecond, MaxStep: time.Hour,
+		})
+		require.NoError(t, thread.Run(ctx))
+		require.Greater(t, thread.Processed(), int64(1500))
+		require.Greater(t, commits, 100)
+	})
 }
