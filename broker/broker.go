@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -177,7 +178,7 @@ func (b *Broker) Close() error {
 func nodeConfig(c Config) api.Config {
 	return api.Config{
 		FS: c.FS, Dir: c.Dir, Sync: c.Sync.commitlog(), Now: c.Now, Logger: c.Logger,
-		NumPartitions: c.NumPartitions, AutoCreateTopics: c.AutoCreateTopics, Configs: c.Configs,
+		NumPartitions: c.NumPartitions, AutoCreateTopics: c.AutoCreateTopics, Configs: c.Configs, Shown: c.shown(),
 		TopicLimits: topics.Limits{Topics: c.Limits.Topics, Partitions: c.Limits.Partitions, PartitionsPerTopic: c.Limits.PartitionsPerTopic},
 		TxnLimits: api.TxnLimits{
 			IDs: c.Limits.TransactionalIDs, MaxTimeout: c.Limits.TransactionMaxTimeout, Expiry: c.Limits.TransactionalIDExpiry,
@@ -192,6 +193,36 @@ func nodeConfig(c Config) api.Config {
 		MaintainEvery: c.MaintainEvery, RetentionEvery: c.RetentionEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
 		FetchMemory: c.Limits.FetchMemory, MinFreeBytes: c.Limits.MinFreeBytes,
 	}
+}
+
+// shown are settings that clients can ask for, by their Kafka names.
+func (c Config) shown() map[string]string {
+	all := map[string]any{
+		"log.cleaner.backoff.ms":               c.MaintainEvery,
+		"log.retention.check.interval.ms":      c.RetentionEvery,
+		"group.min.session.timeout.ms":         c.Groups.MinSessionTimeout,
+		"group.max.session.timeout.ms":         c.Groups.MaxSessionTimeout,
+		"group.initial.rebalance.delay.ms":     c.Groups.InitialRebalanceDelay,
+		"group.max.size":                       c.Groups.MaxMembers,
+		"group.consumer.session.timeout.ms":    c.Groups.ConsumerSessionTimeout,
+		"group.consumer.heartbeat.interval.ms": c.Groups.ConsumerHeartbeatInterval,
+		"transactional.id.expiration.ms":       c.Limits.TransactionalIDExpiry,
+		"socket.request.max.bytes":             c.Limits.FrameBytes,
+		"queued.max.request.bytes":             c.Limits.InFlightBytes,
+		"fetch.max.bytes":                      c.Limits.FetchBytes,
+		"max.connections":                      c.Limits.Connections,
+		"max.connections.per.ip":               c.Limits.ConnectionsPerIP,
+		"connections.max.idle.ms":              c.Limits.IdleTimeout,
+		"sasl.enabled.mechanisms":              strings.Join(c.Security.Mechanisms, ","),
+	}
+	out := make(map[string]string, len(all))
+	for name, v := range all {
+		if d, ok := v.(time.Duration); ok {
+			v = d.Milliseconds()
+		}
+		out[name] = fmt.Sprint(v)
+	}
+	return out
 }
 
 func wireLimits(l Limits) wire.Limits {

@@ -233,3 +233,27 @@ func TestQuotas(t *testing.T) {
 	describe(false)
 	require.GreaterOrEqual(t, time.Since(before), time.Duration(wait)*time.Millisecond, "the connection is not read in between")
 }
+
+// TestDescribeBrokerConfigs: what a client needs to know of the broker is there, as it sees it.
+func TestDescribeBrokerConfigs(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(c *broker.Config) { c.Listen = "127.0.0.1:0"; c.Groups.MinSessionTimeout = 123 * time.Millisecond })
+	resp := dialRaw(t, b).ask(versioned(&kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{
+		{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "1"}}}, 4)).(*kmsg.DescribeConfigsResponse).Resources[0]
+	require.Zero(t, resp.ErrorCode)
+	got := map[string]kmsg.DescribeConfigsResponseResourceConfig{}
+	for _, c := range resp.Configs {
+		got[c.Name] = c
+	}
+	for name, want := range map[string]string{
+		"advertised.listeners": "PLAINTEXT://" + b.Addr(), "node.id": "1", "group.min.session.timeout.ms": "123", "log.cleaner.backoff.ms": "15000",
+	} {
+		c := got[name]
+		require.NotNil(t, c.Value, name)
+		require.Equal(t, want, *c.Value, name)
+		require.True(t, c.ReadOnly, name)
+		require.Equal(t, kmsg.ConfigSourceStaticBrokerConfig, c.Source, name)
+	}
+	require.Equal(t, kmsg.ConfigTypeInt, got["log.cleaner.backoff.ms"].ConfigType)
+	require.False(t, got["log.retention.ms"].ReadOnly)
+}

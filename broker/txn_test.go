@@ -277,6 +277,17 @@ func TestZombiesAreFenced(t *testing.T) {
 	zombie := &transaction{id: id, pid: pid, epoch: old, offset: 9}
 	require.Equal(t, kerr.InvalidProducerEpoch.Code, do[*kmsg.TxnOffsetCommitResponse](r, 5, zombie.offsets()).Topics[0].Partitions[0].ErrorCode)
 	require.Equal(t, kerr.ProducerFenced.Code, r.endTxn(id, pid, old, true).ErrorCode)
+	// Older clients know only the older of the two codes.
+	for version, code := range map[int16]int16{1: kerr.InvalidProducerEpoch.Code, 2: kerr.ProducerFenced.Code} {
+		add := &kmsg.AddPartitionsToTxnRequest{TransactionalID: id, ProducerID: pid, ProducerEpoch: old, Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: "out", Partitions: []int32{0}}}}
+		require.Equal(t, code, do[*kmsg.AddPartitionsToTxnResponse](r, version, add).Topics[0].Partitions[0].ErrorCode)
+		group := &kmsg.AddOffsetsToTxnRequest{TransactionalID: id, ProducerID: pid, ProducerEpoch: old, Group: "g"}
+		require.Equal(t, code, do[*kmsg.AddOffsetsToTxnResponse](r, version, group).ErrorCode)
+		end := &kmsg.EndTxnRequest{TransactionalID: id, ProducerID: pid, ProducerEpoch: old}
+		require.Equal(t, code, do[*kmsg.EndTxnResponse](r, version, end).ErrorCode)
+		again := &kmsg.InitProducerIDRequest{TransactionalID: &id, TransactionTimeoutMillis: 1000, ProducerID: pid, ProducerEpoch: old}
+		require.Equal(t, code, do[*kmsg.InitProducerIDResponse](r, version+2, again).ErrorCode)
+	}
 	require.Zero(t, write(fresh, "kept"))
 	require.Zero(t, r.endTxn(id, pid, fresh, true).ErrorCode)
 	values, _ := r.visible(0)

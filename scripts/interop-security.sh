@@ -8,7 +8,7 @@ libs=${1:-$(scripts/kafka.sh classpath)}
 work=$PWD/target/interop-security
 rm -rf "$work"; mkdir -p "$work"
 fail() { echo "interop-security: $*" >&2; cat "$work"/*.err >&2; exit 1; }
-java_tool() { java -Xmx256m -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$libs" "$@"; }
+java_tool() { java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$libs" "$@"; }
 login() { # mechanism, login module, user, password
   printf 'security.protocol=SASL_PLAINTEXT\nsasl.mechanism=%s\nsasl.jaas.config=org.apache.kafka.common.security.%s required username="%s" password="%s";\n' "$@"
 }

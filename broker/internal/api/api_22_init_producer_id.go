@@ -39,6 +39,7 @@ func initProducerID(n *Node, r *wire.Request, req *kmsg.InitProducerIDRequest) (
 		resp.ErrorCode = kerr.InvalidRequest.Code
 	default:
 		resp.ProducerID, resp.ProducerEpoch, resp.ErrorCode = n.txns.init(*req.TransactionalID, timeout, req.ProducerID, req.ProducerEpoch)
+		resp.ErrorCode = fencedCode(resp.ErrorCode, req.Version, 4)
 	}
 	return resp, nil
 }
@@ -71,6 +72,15 @@ func (x *txns) init(id string, timeout time.Duration, pid int64, epoch int16) (i
 			return e.t.ProducerID, e.t.Epoch, 0
 		}
 	}
+}
+
+// fencedCode is what a client of the request's age knows of a producer that another instance has replaced: before the
+// version since, only the older of two codes (KIP-588).
+func fencedCode(code, version, since int16) int16 {
+	if code == kerr.ProducerFenced.Code && version < since {
+		return kerr.InvalidProducerEpoch.Code
+	}
+	return code
 }
 
 // unavailable logs an error of the broker's own and returns the code that makes clients try again.

@@ -20,7 +20,7 @@ func addPartitionsToTxn(n *Node, r *wire.Request, req *kmsg.AddPartitionsToTxnRe
 		for _, st := range n.addPartitions(r, t) {
 			out := kmsg.AddPartitionsToTxnResponseTopic{Topic: st.Topic}
 			for _, sp := range st.Partitions {
-				out.Partitions = append(out.Partitions, kmsg.AddPartitionsToTxnResponseTopicPartition{Partition: sp.Partition, ErrorCode: sp.ErrorCode})
+				out.Partitions = append(out.Partitions, kmsg.AddPartitionsToTxnResponseTopicPartition{Partition: sp.Partition, ErrorCode: fencedCode(sp.ErrorCode, req.Version, 2)})
 			}
 			resp.Topics = append(resp.Topics, out)
 		}

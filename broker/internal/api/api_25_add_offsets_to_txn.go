@@ -15,7 +15,7 @@ func addOffsetsToTxn(n *Node, r *wire.Request, req *kmsg.AddOffsetsToTxnRequest)
 	case !n.may(r, kmsg.ACLOperationRead, kmsg.ACLResourceTypeGroup, req.Group):
 		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
 	default:
-		resp.ErrorCode = n.txns.addGroup(req)
+		resp.ErrorCode = fencedCode(n.txns.addGroup(req), req.Version, 2)
 	}
 	return resp, nil
 }

@@ -33,11 +33,8 @@ func (x *txns) endTxn(req *kmsg.EndTxnRequest) (int64, int16, int16) {
 			return -1, -1, x.unavailable(req.TransactionalID, err)
 		}
 		s, code := e.t.End(x.now(), req.ProducerID, req.ProducerEpoch, req.Commit, req.Version >= endTxnV2, next)
-		if code == kerr.ProducerFenced.Code && req.Version < 2 {
-			code = kerr.InvalidProducerEpoch.Code // what a client of that age knows
-		}
 		if code != 0 {
-			return -1, -1, code
+			return -1, -1, fencedCode(code, req.Version, 2)
 		}
 		again, err := x.step(e, s)
 		if err != nil {

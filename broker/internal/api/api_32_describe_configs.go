@@ -48,7 +48,7 @@ func (n *Node) describeResource(r *wire.Request, rr kmsg.DescribeConfigsRequestR
 		if code, err := checkBrokerName(rr.ResourceName); code != 0 {
 			return nil, nil, code, err
 		}
-		extra := n.brokerConfigs()
+		extra := n.brokerConfigs(r.Conn.Listener)
 		return n.topics.DescribeBroker(extra), func(name string) bool { _, ok := extra[name]; return ok }, 0, nil
 	}
 	return nil, nil, kerr.InvalidRequest.Code, fmt.Errorf("resources of type %s have no configs here", rr.ResourceType)

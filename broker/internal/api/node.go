@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -21,6 +23,7 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/quota"
 	"github.com/millrace-go/millrace/broker/internal/security"
 	"github.com/millrace-go/millrace/broker/internal/topics"
+	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
 // NodeID is the broker's id in a cluster of one, leader of every partition.
@@ -37,6 +40,7 @@ type Config struct {
 	NumPartitions    int32
 	AutoCreateTopics bool
 	Configs          map[string]string // broker configs by their Kafka names
+	Shown            map[string]string // further ones that only DescribeConfigs is interested in
 	TopicLimits      topics.Limits
 	TxnLimits        TxnLimits
 	Group            group.Config
@@ -283,12 +287,16 @@ func (n *Node) Close() (err error) {
 	return errors.Join(n.logs.Close(), n.db.Close())
 }
 
-// brokerConfigs are the read-only configs that DescribeConfigs shows beside those of topics.
-func (n *Node) brokerConfigs() map[string]string {
+// brokerConfigs are the read-only configs that DescribeConfigs shows beside those of topics, as a client of a listener
+// sees them.
+func (n *Node) brokerConfigs(l *wire.Listener) map[string]string {
+	address := fmt.Sprintf("%s://%s", l.Name, net.JoinHostPort(l.Host, fmt.Sprint(l.Port)))
 	c := map[string]string{
 		"broker.id":                        fmt.Sprint(NodeID),
 		"node.id":                          fmt.Sprint(NodeID),
 		"process.roles":                    "broker,controller",
+		"listeners":                        address,
+		"advertised.listeners":             address,
 		"log.dirs":                         n.cfg.Dir,
 		"num.partitions":                   fmt.Sprint(n.cfg.NumPartitions),
 		"auto.create.topics.enable":        fmt.Sprint(n.cfg.AutoCreateTopics),
@@ -297,6 +305,7 @@ func (n *Node) brokerConfigs() map[string]string {
 		"transaction.state.log.replication.factor": "1",
 		"transaction.max.timeout.ms":               fmt.Sprint(n.cfg.TxnLimits.MaxTimeout.Milliseconds()),
 	}
+	maps.Copy(c, n.cfg.Shown)
 	for name, v := range n.cfg.Configs {
 		if ok, _ := topics.CheckBroker(name, v); !ok { // those are shown with their sources
 			c[name] = v

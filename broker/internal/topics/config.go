@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/millrace-go/millrace/broker/internal/metadb"
@@ -151,13 +152,27 @@ func (c *Catalog) DescribeBroker(extra map[string]string) []Value {
 	}
 	for name, v := range extra {
 		if !seen[name] {
-			d := Def{Name: name, Type: kmsg.ConfigTypeString, Default: v}
+			d := Def{Name: name, Type: typeOf(v), Default: v}
 			syn := []Synonym{{name, v, kmsg.ConfigSourceStaticBrokerConfig}}
 			out = append(out, Value{Def: d, Value: v, Source: kmsg.ConfigSourceStaticBrokerConfig, Synonyms: syn})
 		}
 	}
 	slices.SortFunc(out, func(a, b Value) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// typeOf tells what a value looks like.
+func typeOf(v string) kmsg.ConfigType {
+	if _, err := strconv.ParseInt(v, 10, 32); err == nil {
+		return kmsg.ConfigTypeInt
+	}
+	if _, err := strconv.ParseInt(v, 10, 64); err == nil {
+		return kmsg.ConfigTypeLong
+	}
+	if v == "true" || v == "false" {
+		return kmsg.ConfigTypeBoolean
+	}
+	return kmsg.ConfigTypeString
 }
 
 // AlterBroker changes the broker's defaults for topics, durably, for every topic that does not set the config itself.
