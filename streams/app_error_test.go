@@ -100,7 +100,28 @@ func TestAppFailsAtATopicThatCannotBe(t *testing.T) {
 	b := streams.NewBuilder()
 	b.Stream("in", serde.String, serde.Int64).ToDynamic(func(streams.Record[string, int64], topology.RecordMetadata) string { return "a b" })
 	c.produceRaw(numberRecord(1))
-	require.Contains(t, c.run(build(t, b), c.config("name")).failure(), `the topic function's answer: topology: name "a b" is not allowed`)
+	require.Contains(t, c.run(build(t, b), c.config("name")).failure(), `record in/0@0: the topic function's answer: topology: name "a b" is not allowed`)
+}
+
+func TestAppDropsARecordForATopicThatCannotBe(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(1, "in", "out")
+	b := streams.NewBuilder()
+	b.Stream("in", serde.String, serde.Int64).ToDynamic(func(r streams.Record[string, int64], _ topology.RecordMetadata) string {
+		if r.Value == 1 {
+			return "a b"
+		}
+		return "out"
+	})
+	c.produceRaw(numberRecord(1), numberRecord(2))
+	cfg := c.config("name")
+	cfg.OnProcessingError = func(context.Context, *streams.Failure) streams.Decision { return streams.Drop }
+	a := c.run(build(t, b), cfg)
+	a.caughtUp()
+	a.stop()
+	require.EqualValues(t, 2, last(t, c.read("out")))
+	require.Len(t, c.read("out"), 1)
 }
 
 func last(t *testing.T, rs []*kgo.Record) int64 {

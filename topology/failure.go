@@ -38,6 +38,13 @@ func Fatal(err error) error {
 func (e *FatalError) Error() string { return e.Err.Error() }
 func (e *FatalError) Unwrap() error { return e.Err }
 
+// NameError says that no topic can have the name that a sink's topic function has answered. A Host's Send returns it as it is: it is an error of user code,
+// of which the processing handler is asked.
+type NameError struct{ Err error }
+
+func (e *NameError) Error() string { return "the topic function's answer: " + e.Err.Error() }
+func (e *NameError) Unwrap() error { return e.Err }
+
 // PanicError is a panic of user code.
 type PanicError struct {
 	Value any

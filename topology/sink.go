@@ -96,7 +96,12 @@ func (s *sink[K, V]) sendDynamic(r Record[K, V]) error {
 		}
 		s.bound[topic] = b
 	}
-	return b.send(r)
+	err := b.send(r)
+	if name, ok := err.(*NameError); ok {
+		delete(s.bound, topic)
+		return s.in.fail(s.node, name)
+	}
+	return err
 }
 
 func (s *sink[K, V]) send(r Record[K, V]) (err error) {

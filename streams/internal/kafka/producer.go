@@ -144,7 +144,7 @@ func (p *Producer) topic(name string) (int, error) {
 		return i, nil
 	}
 	if err := topology.CheckName(name); err != nil { // a broker would not say it at once, or not at all
-		return 0, fmt.Errorf("the topic function's answer: %w", err)
+		return 0, &topology.NameError{Err: err}
 	}
 	n, err := p.count(name)
 	if err != nil {

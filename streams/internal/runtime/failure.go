@@ -16,7 +16,13 @@ type host Task
 
 var _ topology.Host = (*host)(nil)
 
-func (h *host) Send(o *topology.Outgoing) error { return topology.Fatal(h.spec.Collector.Send(o)) }
+func (h *host) Send(o *topology.Outgoing) error {
+	err := h.spec.Collector.Send(o)
+	if _, ok := err.(*topology.NameError); ok {
+		return err
+	}
+	return topology.Fatal(err)
+}
 
 func (h *host) Partitions(topic string) (int32, error) {
 	n, err := h.spec.Collector.Partitions(topic)

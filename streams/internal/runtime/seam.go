@@ -18,7 +18,7 @@ type TopicPartition struct {
 
 // Collector takes the encoded records of a thread's tasks. Bytes and headers are valid during the call only. It belongs to the thread's goroutine.
 //
-// An error of a Collector is fatal to the task: no handler is asked, the thread decides what it means.
+// An error of a Collector is fatal to the task, but for a *topology.NameError: no handler is asked, the thread decides what it means.
 type Collector interface {
 	// Send takes a record for a topic. A partition of -1 has to be chosen: by [Partition] of o.Hash, or freely if o.NoKey. The collector may keep
 	// what it knows of the topic under o.To.Slot.
