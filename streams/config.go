@@ -73,6 +73,10 @@ type Config struct {
 	// MaxTaskIdle is how long a task waits for records of an empty partition, so that partitions are processed in the order of their times. 0: only
 	// for records that the broker has; negative: not at all (Kafka's max.task.idle.ms).
 	MaxTaskIdle time.Duration
+	// IdleAdvance makes stream time go on by itself (beyond Java): when a task has got no record for that long, its stream time counts on with the wall
+	// clock, from the last record's arrival, until one comes. So the last windows of a topic that has fallen silent close, and Suppress, joins and
+	// timers by stream time go on. Records that come then with times before it are late. 0: stream time moves with records only.
+	IdleAdvance time.Duration
 	// EmitInterval is how often at most a left or outer join of streams looks for records whose window has closed unmatched: it does so when a
 	// record comes. 0: once a second, but in the test driver at each record; negative: at each record.
 	EmitInterval time.Duration
@@ -142,6 +146,7 @@ func (c Config) withDefaults() (Config, error) {
 	duration("EmitInterval", &c.EmitInterval, time.Second, true)
 	duration("MaxTaskIdle", &c.MaxTaskIdle, 0, true)
 	duration("ChangelogRetention", &c.ChangelogRetention, 24*time.Hour, true)
+	duration("IdleAdvance", &c.IdleAdvance, 0, false)
 	duration("MaxPollInterval", &c.MaxPollInterval, 5*time.Minute, false)
 	duration("SessionTimeout", &c.SessionTimeout, 45*time.Second, false)
 	duration("TransactionTimeout", &c.TransactionTimeout, 10*time.Second, false)
@@ -190,6 +195,7 @@ func (c *Config) runtime() *runtime.Config {
 		CacheBytes:             *c.CacheBytes,
 		BufferedRecords:        c.BufferedRecords,
 		MaxTaskIdle:            c.MaxTaskIdle,
+		IdleAdvance:            c.IdleAdvance,
 		EmitInterval:           max(c.EmitInterval, 0),
 		PendingBytes:           c.StateMemory / 4 / int64(c.Threads),
 		OnDeserializationError: c.OnDeserializationError,

@@ -67,6 +67,10 @@ func startGrace[K, V any](ctx *topology.Context, s *graceStore[K, V], left bool,
 		return nil, err
 	}
 	g := &graceJoin[K, V]{ctx: ctx, buffer: buffer, keys: keys, values: values, grace: window.Millis(s.grace), clock: -1, left: left, join: join}
+	ctx.OnAdvance(func(now Time) error {
+		g.clock = max(g.clock, now)
+		return g.release(g.clock.AddMillis(-g.grace))
+	})
 	return g.process, nil
 }
 

@@ -42,6 +42,9 @@ func (j *streamJoin[K, V, VO, R]) startLeft(ctx *topology.Context, next func(Rec
 		}
 	}
 	n.clock = ctx.Shared(j, newJoinClock)
+	if n.unmatched != nil {
+		ctx.OnAdvance(n.advance)
+	}
 	return n.process, nil
 }
 
@@ -65,6 +68,9 @@ func (j *streamJoin[K, V, VO, R]) startRight(ctx *topology.Context, next func(Re
 		}
 	}
 	n.clock = ctx.Shared(j, newJoinClock)
+	if n.unmatched != nil {
+		ctx.OnAdvance(n.advance)
+	}
 	return n.process, nil
 }
 
@@ -167,6 +173,12 @@ func (n *joinSide[K, X, Y, R]) process(r Record[K, X]) error {
 	}
 	n.clock.oldest = min(n.clock.oldest, r.Time)
 	return n.unmatched.add(outerKey[K]{at: r.Time, left: n.left, key: r.Key}, n.value)
+}
+
+// advance forwards what has stayed unmatched when stream time goes on without a record.
+func (n *joinSide[K, X, Y, R]) advance(now Time) error {
+	n.clock.stream = max(n.clock.stream, now)
+	return n.unmatched.emit(n.after, nil, n.next)
 }
 
 // forwardAlone forwards a record without match.

@@ -57,6 +57,12 @@ func (a *sessionAggregation[K, V, A]) start(ctx *topology.Context, olds bool, fo
 	if rows.final != nil {
 		n.clock = rows.final.clock()
 	}
+	ctx.OnAdvance(func(now Time) error {
+		if n.clock = max(n.clock, now); n.rows.final == nil {
+			return nil
+		}
+		return n.rows.emit(n.clock, nil)
+	})
 	return n.process, nil
 }
 

@@ -191,6 +191,10 @@ func startSuppress[K, V any](s *suppressStore[K, V], rule suppression[K]) start[
 			return nil, err
 		}
 		n := &suppressNode[K, V]{ctx: ctx, rule: rule, buffer: buffer, keys: keys, values: values, next: next, clock: -1}
+		ctx.OnAdvance(func(now Time) error {
+			n.clock = max(n.clock, now)
+			return n.releaseDue()
+		})
 		return n.process, nil
 	}
 }
@@ -200,11 +204,8 @@ func (n *suppressNode[K, V]) process(r Record[K, change[V]]) error {
 	if err := n.hold(r); err != nil {
 		return err
 	}
-	due := n.clock.AddMillis(-n.rule.wait)
-	for e := n.buffer.first(); e != nil && e.at <= due; e = n.buffer.first() {
-		if err := n.release(e); err != nil {
-			return err
-		}
+	if err := n.releaseDue(); err != nil {
+		return err
 	}
 	for n.full() {
 		if !n.rule.emitEarly {
@@ -212,6 +213,17 @@ func (n *suppressNode[K, V]) process(r Record[K, change[V]]) error {
 				n.buffer.len(), n.buffer.bytes, n.rule.maxRecords, n.rule.maxBytes))
 		}
 		if err := n.release(n.buffer.first()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// releaseDue releases what has waited until the node's clock.
+func (n *suppressNode[K, V]) releaseDue() error {
+	due := n.clock.AddMillis(-n.rule.wait)
+	for e := n.buffer.first(); e != nil && e.at <= due; e = n.buffer.first() {
+		if err := n.release(e); err != nil {
 			return err
 		}
 	}

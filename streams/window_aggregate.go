@@ -105,6 +105,10 @@ func (a *windowAggregation[K, V, A]) start(ctx *topology.Context, olds bool, for
 	if rows.final != nil {
 		n.clock = rows.final.clock()
 	}
+	ctx.OnAdvance(func(now Time) error {
+		_, err := n.advance(Record[K, V]{Time: now})
+		return err
+	})
 	if n.windows.assign == nil {
 		return newSlidingNode(n).process, nil
 	}

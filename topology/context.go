@@ -99,6 +99,12 @@ func (c *Context) Schedule(every time.Duration, clock Clock, f func(context.Cont
 	return c.in.schedule(c.node, every, clock, f)
 }
 
+// OnAdvance makes f be called when stream time goes on although no record comes, with the new stream time: parents before their children, so that
+// what they forward is there first. An application does so only if it is configured to.
+func (c *Context) OnAdvance(f func(now Time) error) {
+	c.in.advances = append(c.in.advances, advance{c.node, f})
+}
+
 // Store returns the task's own instance of a connected store. A supplier runs when its task starts, so a store that is not
 // connected fails the start: Store then returns the zero S, and the error is reported by the start even if the supplier never looks.
 func (c *Context) Store[S any](ref StoreRef[S]) S {

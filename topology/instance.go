@@ -92,6 +92,7 @@ type Instance struct {
 	heads    map[*node]func(topic string) (Head, error)
 	closers  []io.Closer
 	timers   timers
+	advances []advance // children first, as nodes are made
 	metadata metadata
 	shared   map[any]any
 }

@@ -98,6 +98,23 @@ func (in *Instance) fire(tm *timer, now Time) (err error) {
 	return tm.f(in.ctx, now)
 }
 
+// advance is what a node does when stream time goes on without a record.
+type advance struct {
+	node *node
+	f    func(now Time) error
+}
+
+// Advance tells the nodes, parents first, that stream time has come to now without a record.
+func (in *Instance) Advance(now Time) error {
+	for i := len(in.advances) - 1; i >= 0; i-- {
+		a := in.advances[i]
+		if err := in.fire(&timer{node: a.node, f: func(_ context.Context, now Time) error { return a.f(now) }}, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // saturatingAdd adds b >= 0.
 func saturatingAdd(a, b Time) Time {
 	if a > math.MaxInt64-b {

@@ -308,6 +308,9 @@ func (d *Driver) AdvanceWallClock(by time.Duration) error {
 		if _, err := u.task.PunctuateWall(d.now); err != nil {
 			return d.fail(err)
 		}
+		if err := u.task.Idle(d.now); err != nil {
+			return d.fail(err)
+		}
 	}
 	if d.options.manual {
 		if !d.exactly {

@@ -17,6 +17,8 @@ type Config struct {
 	// MaxTaskIdle is how long a task waits for records of an empty partition that has none on the broker; negative: not even for those that
 	// the broker has.
 	MaxTaskIdle time.Duration
+	// IdleAdvance is after how long without a record a task's stream time goes on with the wall clock; 0: never.
+	IdleAdvance time.Duration
 	// EmitInterval is how often at most joins look for what has stayed unmatched; 0: at each record.
 	EmitInterval time.Duration
 	// PendingBytes is how much a task's stores may hold in memory that is not applied yet, before Process ends early; 0: no bound.

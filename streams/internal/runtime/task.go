@@ -28,6 +28,8 @@ type Task struct {
 	raw        *topology.Raw // the record that is being processed; nil between records
 	loading    *Queue        // whose head is being decoded
 	streamTime Time
+	active     Time // wall clock of the last record, -1: not known; only with Config.IdleAdvance
+	activeTime Time // stream time then
 	requested  bool // a node asked for a commit
 
 	drops     drops
@@ -43,7 +45,7 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 	if spec.Logger == nil {
 		spec.Logger = slog.Default()
 	}
-	t := &Task{spec: spec, record: &state.RecordContext{Partition: -1, Offset: -1}, streamTime: -1}
+	t := &Task{spec: spec, record: &state.RecordContext{Partition: -1, Offset: -1}, streamTime: -1, active: -1}
 	changelogs := map[string]topology.StoreChangelog{}
 	for _, c := range spec.Topology.StoreChangelogs(spec.Subtopologies, spec.Config.ApplicationID) {
 		changelogs[c.Store] = c
@@ -204,6 +206,9 @@ func (t *Task) Process(limit int) (n int, err error) {
 	}
 	t.raw = nil
 	t.processed.Add(int64(n))
+	if n > 0 && t.spec.Config.IdleAdvance > 0 {
+		t.active, t.activeTime = t.spec.Now(), t.streamTime
+	}
 	return n, err
 }
 
@@ -337,6 +342,36 @@ func (t *Task) PunctuateStream() (fired bool, err error) {
 // PunctuateWall fires the timers that are due by the wall clock, each once.
 func (t *Task) PunctuateWall(now Time) (fired bool, err error) {
 	return t.punctuate(topology.WallClock, now)
+}
+
+// Idle moves stream time on with the wall clock when no record has come for Config.IdleAdvance: by as much as has passed since. Call it now and then.
+func (t *Task) Idle(now Time) error {
+	idle := Time(t.spec.Config.IdleAdvance.Milliseconds())
+	if idle <= 0 || t.streamTime < 0 {
+		return nil
+	}
+	for _, q := range t.queues {
+		if q.n > 0 || q.lag > 0 {
+			t.active, t.activeTime = now, t.streamTime
+			return nil
+		}
+	}
+	if t.active < 0 { // it has just started
+		t.active, t.activeTime = now, t.streamTime
+	}
+	passed := now - t.active
+	if passed < idle || add(t.activeTime, passed) <= t.streamTime {
+		return nil
+	}
+	t.streamTime = add(t.activeTime, passed)
+	err := t.in.Advance(t.streamTime)
+	if err == nil {
+		_, err = t.PunctuateStream()
+	}
+	if err == nil {
+		err = t.in.Stores().EvictCaches()
+	}
+	return err
 }
 
 func (t *Task) punctuate(c topology.Clock, now Time) (bool, error) {

@@ -573,6 +573,9 @@ func (t *Thread) punctuate(now time.Time) error {
 		if _, err := m.PunctuateWall(Time(now.UnixMilli())); err != nil {
 			return err
 		}
+		if err := m.Idle(Time(now.UnixMilli())); err != nil {
+			return err
+		}
 	}
 	return nil
 }
