@@ -257,3 +257,31 @@ func TestDescribeBrokerConfigs(t *testing.T) {
 	require.Equal(t, kmsg.ConfigTypeInt, got["log.cleaner.backoff.ms"].ConfigType)
 	require.False(t, got["log.retention.ms"].ReadOnly)
 }
+
+// TestBrokerDefaults: the broker without a name is the default of all brokers, and has what was set and nothing else.
+func TestBrokerDefaults(t *testing.T) {
+	t.Parallel()
+	r := dialWire(t, start(t, nil))
+	describe := func() []kmsg.DescribeConfigsResponseResourceConfig {
+		resp := do[*kmsg.DescribeConfigsResponse](r, 4, &kmsg.DescribeConfigsRequest{IncludeSynonyms: true, Resources: []kmsg.DescribeConfigsRequestResource{
+			{ResourceType: kmsg.ConfigResourceTypeBroker}}}).Resources[0]
+		require.Zero(t, resp.ErrorCode)
+		return resp.Configs
+	}
+	alter := func(op kmsg.IncrementalAlterConfigOp, name string, value *string) int16 {
+		return do[*kmsg.IncrementalAlterConfigsResponse](r, 1, &kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{
+			{ResourceType: kmsg.ConfigResourceTypeBroker, Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: name, Op: op, Value: value}}}}}).Resources[0].ErrorCode
+	}
+	require.Empty(t, describe())
+	require.Zero(t, alter(kmsg.IncrementalAlterConfigOpSet, "log.retention.ms", kmsg.StringPtr("5000")))
+	got := describe()
+	require.Len(t, got, 1)
+	require.Equal(t, "5000", *got[0].Value)
+	require.Equal(t, kmsg.ConfigSourceDynamicDefaultBrokerConfig, got[0].Source)
+	require.Len(t, got[0].ConfigSynonyms, 1)
+	require.Zero(t, alter(kmsg.IncrementalAlterConfigOpDelete, "log.retention.ms", nil))
+	require.Empty(t, describe())
+	require.Zero(t, alter(kmsg.IncrementalAlterConfigOpDelete, "leader.replication.throttled.rate", nil), "as Kafka's tool does after a reassignment")
+	require.Equal(t, kerr.InvalidConfig.Code, alter(kmsg.IncrementalAlterConfigOpSet, "leader.replication.throttled.rate", kmsg.StringPtr("1")))
+	require.Equal(t, kerr.InvalidConfig.Code, alter(kmsg.IncrementalAlterConfigOpDelete, "node.id", nil))
+}

@@ -232,8 +232,10 @@ func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
 			stop, cancel := context.WithCancel(t.Context())
 			defer cancel()
 
-			var produced int
 			feed := c.client(kgo.DefaultProduceTopic("in"))
+			// The client has its producer id before the first kill: it gives up if it loses its connection while it asks.
+			require.NoError(t, feed.ProduceSync(ctx(t), kgo.StringRecord("0")).FirstErr())
+			produced := 1
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for ; stop.Err() == nil; produced++ {

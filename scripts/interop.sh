@@ -4,7 +4,8 @@
 #   2. the same program in Java Kafka Streams goes on from the topics it left: restores its store, counts more;
 #   3. examples/wordcount goes on from what Java left;
 #   4. Java's clients, Java Kafka Streams, Kafka Connect and kcat work against the embedded broker (scripts/interop-broker.sh);
-#   5. so does franz-go's own suite (scripts/interop-kgo.sh).
+#   5. so does librdkafka, from Python (scripts/interop-python.sh);
+#   6. so does franz-go's own suite (scripts/interop-kgo.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=auto KAFKA_PORT=${KAFKA_PORT:-29092}
@@ -56,6 +57,9 @@ scripts/kafka.sh stop
 echo "4. Java and kcat against the embedded broker"
 scripts/interop-broker.sh "$libs"
 
-echo "5. franz-go's own suite against the embedded broker"
+echo "5. librdkafka against the embedded broker"
+scripts/interop-python.sh
+
+echo "6. franz-go's own suite against the embedded broker"
 scripts/interop-kgo.sh plain 10000
 echo "interop: 1 passed, 0 failed"

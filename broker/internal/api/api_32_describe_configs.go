@@ -48,6 +48,9 @@ func (n *Node) describeResource(r *wire.Request, rr kmsg.DescribeConfigsRequestR
 		if code, err := checkBrokerName(rr.ResourceName); code != 0 {
 			return nil, nil, code, err
 		}
+		if rr.ResourceName == "" {
+			return n.topics.DescribeBrokerDefaults(), func(string) bool { return false }, 0, nil
+		}
 		extra := n.brokerConfigs(r.Conn.Listener)
 		return n.topics.DescribeBroker(extra), func(name string) bool { _, ok := extra[name]; return ok }, 0, nil
 	}

@@ -175,6 +175,24 @@ func typeOf(v string) kmsg.ConfigType {
 	return kmsg.ConfigTypeString
 }
 
+// throttles slow down how replicas are moved. There are none, and so none of these is ever set; Kafka's tool for
+// reassignments takes them away whether they are set or not.
+var throttles = []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second"}
+
+// DescribeBrokerDefaults returns what is set for all brokers of the cluster: what was altered while the broker ran.
+func (c *Catalog) DescribeBrokerDefaults() []Value {
+	var out []Value
+	for _, v := range c.DescribeBroker(nil) {
+		if v.Source != kmsg.ConfigSourceDynamicBrokerConfig {
+			continue
+		}
+		v.Source = kmsg.ConfigSourceDynamicDefaultBrokerConfig
+		v.Synonyms = []Synonym{{v.Name, v.Value, v.Source}}
+		out = append(out, v)
+	}
+	return out
+}
+
 // AlterBroker changes the broker's defaults for topics, durably, for every topic that does not set the config itself.
 func (c *Catalog) AlterBroker(changes []Change, replace, dryRun bool) error {
 	c.mu.Lock()
@@ -186,6 +204,9 @@ func (c *Catalog) AlterBroker(changes []Change, replace, dryRun bool) error {
 	}
 	for _, ch := range changes {
 		d, ok := brokerDef(ch.Name)
+		if !ok && ch.Op == OpDelete && slices.Contains(throttles, ch.Name) {
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("%w: %s cannot be changed while the broker runs", ErrConfig, ch.Name)
 		}
