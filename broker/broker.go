@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -32,8 +30,7 @@ type Broker struct {
 	server *wire.Server
 	lock   io.Closer
 
-	addr      string
-	advertise string
+	sockets   []socket
 	inProcess *wire.Listener
 	serving   sync.WaitGroup
 	stop      context.CancelFunc
@@ -54,28 +51,20 @@ func Start(cfg Config) (*Broker, error) {
 		stop()
 		return nil, err
 	}
-	var l net.Listener
-	if cfg.Listen != "" {
-		// Before the recovery: an address that is taken should not cost its time.
-		if l, err = b.open(ctx, cfg.Listen); err != nil {
-			stop()
-			return nil, errors.Join(fmt.Errorf("listen on %s: %w", cfg.Listen, err), b.lock.Close())
-		}
+	if err := b.openSockets(ctx); err != nil {
+		stop()
+		b.serving.Wait()
+		return nil, errors.Join(err, b.closeSockets(), b.lock.Close())
 	}
 	b.node, err = api.Open(nodeConfig(cfg))
 	if err != nil {
 		stop()
 		b.serving.Wait()
-		if l != nil {
-			err = errors.Join(err, l.Close())
-		}
-		return nil, errors.Join(fmt.Errorf("open broker in %s: %w", cfg.Dir, err), b.lock.Close())
+		return nil, errors.Join(fmt.Errorf("open broker in %s: %w", cfg.Dir, err), b.closeSockets(), b.lock.Close())
 	}
 	b.server = wire.NewServer(api.NewDispatcher(b.node), wireLimits(cfg.Limits), cfg.Logger)
-	if l != nil {
-		b.listen(l)
-	}
-	cfg.Logger.Info("broker started", "dir", cfg.Dir, "address", b.addr, "cluster", b.node.ClusterID(), "sync", cfg.Sync.String())
+	b.serve()
+	cfg.Logger.Info("broker started", "dir", cfg.Dir, "address", b.Addr(), "cluster", b.node.ClusterID(), "sync", cfg.Sync.String())
 	return b, nil
 }
 
@@ -91,59 +80,6 @@ func (b *Broker) lockDir() error {
 	}
 	b.lock = lock
 	return nil
-}
-
-// open listens, encrypted if need be.
-func (b *Broker) open(ctx context.Context, addr string) (net.Listener, error) {
-	plain, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	l, err := b.encrypt(ctx, plain)
-	if err != nil {
-		return nil, errors.Join(err, plain.Close())
-	}
-	return l, nil
-}
-
-func (b *Broker) listen(l net.Listener) {
-	b.addr = l.Addr().String()
-	b.advertise = b.addr
-	if b.cfg.Advertised != "" {
-		b.advertise = b.cfg.Advertised
-	} else if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
-		// Every address of this machine: clients need one that they can connect to.
-		b.advertise = net.JoinHostPort(hostname(), strconv.Itoa(a.Port))
-	}
-	host, port, _ := splitHostPort(b.advertise) // checked with the config, or made by the net package
-	s := b.cfg.Security
-	info := &wire.Listener{Name: s.Protocol(), Host: host, Port: port, Encrypted: s.encrypted(), Authenticate: len(s.Mechanisms) > 0}
-	b.serving.Go(func() {
-		if err := b.server.Serve(l, info); err != nil {
-			b.cfg.Logger.Error("the listener failed", "address", b.addr, "err", err)
-		}
-	})
-}
-
-// hostname is what other machines know this one by, as far as it knows.
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
-}
-
-// Addr returns the address of the TCP listener, "host:port", empty if there is none.
-func (b *Broker) Addr() string { return b.addr }
-
-// Seeds returns what a client is given as its bootstrap servers: the advertised address, or a name that only Dialer
-// understands if there is no listener.
-func (b *Broker) Seeds() []string {
-	if b.advertise != "" {
-		return []string{b.advertise}
-	}
-	return []string{net.JoinHostPort(inProcessHost, strconv.Itoa(inProcessPort))}
 }
 
 // ClusterID returns the id of the data, made when the directory was created.

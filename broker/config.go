@@ -50,10 +50,11 @@ type Config struct {
 	Listen string
 	// Advertised is the address that clients are told to connect to, "host:port"; the default is the listener's own.
 	Advertised string
-	// Insecure allows a Listen address that other machines can reach, although nothing is encrypted or nobody
-	// authenticates.
+	// Listeners are further TCP listeners: clients of each are told to connect to that listener's address.
+	Listeners []Listener
+	// Insecure allows an address that other machines can reach, although nothing is encrypted or nobody authenticates.
 	Insecure bool
-	// Security says who may connect to Listen and what they may do. The default is everybody, and everything.
+	// Security says who may connect over TCP and what they may do. The default is everybody, and everything.
 	Security Security
 
 	// Sync says when data reaches the disk, SyncEvery how often under SyncInterval (default 1 s).
@@ -192,7 +193,8 @@ func (c Config) withDefaults() (Config, error) {
 		atLeast("SyncEvery", c.SyncEvery, time.Millisecond), atLeast("MaintainEvery", c.MaintainEvery, time.Millisecond),
 		atLeast("RetentionEvery", c.RetentionEvery, time.Millisecond),
 	)
-	errs = append(errs, c.checkListen(), c.Security.check(), checkConfigs(c.Configs))
+	c.Listeners = c.allListeners()
+	errs = append(errs, c.checkListeners(), c.Security.check(), checkConfigs(c.Configs))
 	c.Configs = maps.Clone(c.Configs)
 	if err := errors.Join(errs...); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -205,25 +207,6 @@ func atLeast[T int | int64 | float64 | time.Duration](name string, v, low T) err
 		return fmt.Errorf("%s is %v, want at least %v", name, v, low)
 	}
 	return nil
-}
-
-// checkListen refuses to serve other machines by accident.
-func (c Config) checkListen() error {
-	if c.Advertised != "" {
-		if _, _, err := splitHostPort(c.Advertised); err != nil {
-			return fmt.Errorf("address to advertise, %q: %w", c.Advertised, err)
-		}
-	}
-	if c.Listen == "" {
-		return nil
-	}
-	if _, _, err := splitHostPort(c.Listen); err != nil {
-		return fmt.Errorf("address to listen on, %q: %w", c.Listen, err)
-	}
-	if c.Insecure {
-		return nil
-	}
-	return c.Security.checkExposure(c.Listen)
 }
 
 func splitHostPort(addr string) (string, int32, error) {

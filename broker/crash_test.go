@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/broker"
 )
@@ -23,7 +24,7 @@ import (
 // childEnv makes the test binary a broker: its value is the sync mode, the directory and the address.
 const childEnv = "MILLRACE_TEST_BROKER"
 
-// killsEnv says how often the broker is killed; the default keeps the tests short.
+// killsEnv says how often each test kills its broker; by default they do it 100 times together and more.
 const killsEnv = "MILLRACE_TEST_KILLS"
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,10 @@ func TestMain(m *testing.M) {
 func runChild(v string) {
 	parts := strings.SplitN(v, ",", 3)
 	sync, _ := strconv.Atoi(parts[0])
-	_, err := broker.Start(broker.Config{Sync: broker.Sync(sync), Dir: parts[1], Listen: parts[2], Groups: broker.Groups{MinSessionTimeout: time.Millisecond}})
+	_, err := broker.Start(broker.Config{
+		Sync: broker.Sync(sync), Dir: parts[1], Listen: parts[2], Groups: broker.Groups{MinSessionTimeout: time.Millisecond},
+		MaintainEvery: 20 * time.Millisecond, RetentionEvery: 20 * time.Millisecond, // so that kills meet them at work
+	})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -103,10 +107,14 @@ func (c *child) client(opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-func kills(t *testing.T, def int) int {
+func kills(t *testing.T) int {
 	v := os.Getenv(killsEnv)
-	if v == "" {
-		return def
+	switch {
+	case v != "":
+	case testing.Short():
+		return 6
+	default:
+		return 25
 	}
 	n, err := strconv.Atoi(v)
 	require.NoError(t, err)
@@ -117,7 +125,7 @@ func kills(t *testing.T, def int) int {
 func (c *child) killLoop(ctx context.Context, n int) {
 	for range n {
 		select {
-		case <-time.After(time.Duration(50+rand.IntN(250)) * time.Millisecond):
+		case <-time.After(time.Duration(10+rand.IntN(190)) * time.Millisecond):
 		case <-ctx.Done():
 			return
 		}
@@ -126,9 +134,11 @@ func (c *child) killLoop(ctx context.Context, n int) {
 	}
 }
 
-func (c *child) createTopic(name string, partitions int32) {
+// createTopic makes a topic of small segments: the batches that a producer sends again lie on both sides of a roll.
+func (c *child) createTopic(name string, partitions int32, policy string) {
 	c.t.Helper()
-	_, err := kadm.NewClient(c.client()).CreateTopic(ctx(c.t), partitions, 1, nil, name)
+	configs := map[string]*string{"segment.bytes": kmsg.StringPtr("4096"), "cleanup.policy": &policy, "min.cleanable.dirty.ratio": kmsg.StringPtr("0.01")}
+	_, err := kadm.NewClient(c.client()).CreateTopic(ctx(c.t), partitions, 1, configs, name)
 	require.NoError(c.t, err)
 }
 
@@ -149,7 +159,7 @@ func (c *child) readCommitted(topic string) []*kgo.Record {
 	}
 	for !done() {
 		fs := cl.PollFetches(ctx(c.t))
-		require.NoError(c.t, fs.Err0())
+		require.NoError(c.t, fs.Err0(), "read up to %v of %v", next, ends)
 		fs.EachRecord(func(r *kgo.Record) {
 			next[r.Partition] = r.Offset + 1
 			if !r.Attrs.IsControl() {
@@ -170,7 +180,7 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			c := startChild(t, s)
-			c.createTopic("t", 3)
+			c.createTopic("t", 3, "delete")
 			var mu sync.Mutex
 			acked := map[string]*kgo.Record{}
 			stop, cancel := context.WithCancel(t.Context())
@@ -193,7 +203,7 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 					}
 				})
 			}
-			c.killLoop(t.Context(), kills(t, 6))
+			c.killLoop(t.Context(), kills(t))
 			cancel()
 			wg.Wait()
 
@@ -219,6 +229,56 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 	}
 }
 
+// TestKilledBrokerKeepsTheLastValues: a compacted topic is written to and compacted all the time, over kills of the broker.
+// At the end it holds the last value of every key, and far fewer records than were written.
+func TestKilledBrokerKeepsTheLastValues(t *testing.T) {
+	t.Parallel()
+	const keys = 50
+	c := startChild(t, broker.SyncNever)
+	c.createTopic("t", 1, "compact")
+	cl := c.client(kgo.DefaultProduceTopic("t"), kgo.MaxBufferedRecords(100), kgo.ProducerLinger(0))
+	stop, cancel := context.WithCancel(t.Context())
+	written := make([]int, keys) // the last value of each key
+	n := 0
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ; stop.Err() == nil; n++ {
+			k := rand.IntN(keys)
+			written[k] = n
+			cl.Produce(context.Background(), &kgo.Record{Key: fmt.Append(nil, k), Value: fmt.Append(nil, n)}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					t.Errorf("produce: %v", err)
+				}
+			})
+		}
+		if err := cl.Flush(ctx(t)); err != nil {
+			t.Errorf("flush: %v", err)
+		}
+	})
+	c.killLoop(t.Context(), kills(t))
+	cancel()
+	wg.Wait()
+
+	var left []*kgo.Record
+	require.Eventually(t, func() bool { // the last rounds of compaction
+		left = c.readCommitted("t")
+		return len(left) < n/2
+	}, 20*time.Second, 50*time.Millisecond)
+	got := make(map[string]string)
+	offset := int64(-1)
+	for _, r := range left {
+		require.Greater(t, r.Offset, offset)
+		offset = r.Offset
+		got[string(r.Key)] = string(r.Value)
+	}
+	for k, v := range written {
+		if v > 0 {
+			require.Equal(t, fmt.Sprint(v), got[fmt.Sprint(k)], "key %d", k)
+		}
+	}
+	t.Logf("%d records written, %d left", n, len(left))
+}
+
 // TestKilledBrokerNeverTearsATransaction: a consume-transform-produce loop over several partitions goes on over kills of
 // the broker. At the end every input record was answered once in every output partition, and the group's offsets say so.
 func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
@@ -227,8 +287,8 @@ func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			c := startChild(t, s)
-			c.createTopic("in", 2)
-			c.createTopic("out", 3)
+			c.createTopic("in", 2, "delete")
+			c.createTopic("out", 3, "delete")
 			stop, cancel := context.WithCancel(t.Context())
 			defer cancel()
 
@@ -248,7 +308,7 @@ func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
 
 			drained := make(chan struct{})
 			wg.Go(func() { c.transact(stop, drained) })
-			c.killLoop(t.Context(), kills(t, 6))
+			c.killLoop(t.Context(), kills(t))
 			cancel()
 			<-drained
 			wg.Wait()
@@ -276,7 +336,7 @@ func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
 // client that does not know how its transaction ended is replaced by a new one, as an application would be restarted.
 func (c *child) transact(stop context.Context, drained chan<- struct{}) {
 	defer close(drained)
-	deadline, cancel := context.WithTimeout(context.Background(), 100*time.Second)
+	deadline, cancel := context.WithTimeout(context.Background(), time.Minute+time.Duration(kills(c.t))*3*time.Second)
 	defer cancel()
 	for !c.transactOnce(stop, deadline) {
 		if deadline.Err() != nil {

@@ -110,7 +110,7 @@ func unescape(s string) (string, error) {
 // words which of them have no meaning for a broker that is alone. A name that Kafka does not have is an error that names
 // the nearest one.
 func ConfigFromProperties(props map[string]string) (cfg Config, notes []string, err error) {
-	r := propertyReader{props: maps.Clone(props), cfg: Config{AutoCreateTopics: true, Configs: make(map[string]string)}}
+	r := propertyReader{props: maps.Clone(props), owned: make(map[string]string), cfg: Config{AutoCreateTopics: true, Configs: make(map[string]string)}}
 	if r.props == nil {
 		r.props = make(map[string]string)
 	}
@@ -139,6 +139,7 @@ func ConfigFromProperties(props map[string]string) (cfg Config, notes []string, 
 // propertyReader takes from props what it has understood.
 type propertyReader struct {
 	props map[string]string
+	owned map[string]string // settings of single listeners, and whose they were
 	cfg   Config
 	notes []string
 	errs  []error

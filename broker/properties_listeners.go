@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,87 +18,110 @@ var tlsProperties = []string{
 	"ssl.keystore.type", "ssl.keystore.location", "ssl.truststore.type", "ssl.truststore.location",
 }
 
-// listeners takes what is about how clients connect. There is one listener; those of controllers are left out.
+// listeners takes what is about how clients connect. Listeners of controllers are left out. What several listeners
+// have settings for is one setting of the broker: they have to agree.
 func (r *propertyReader) listeners() {
 	all, ok := r.take("listeners")
 	if !ok {
-		r.protocol(r.implied(), "")
+		r.security(r.implied())
 		return
 	}
 	protocols, _ := r.take("listener.security.protocol.map")
+	advertised, _ := r.take("advertised.listeners")
 	controllers, _ := r.take("controller.listener.names")
-	var name string
-	for l := range strings.SplitSeq(all, ",") {
-		n, addr, ok := strings.Cut(strings.TrimSpace(l), "://")
-		switch {
-		case !ok:
-			r.fail("listeners", fmt.Errorf("%q is not of the form NAME://host:port", l))
-		case n == "CONTROLLER" || slices.Contains(strings.Split(controllers, ","), n):
-			r.notes = append(r.notes, fmt.Sprintf("listener %s has no meaning here: the broker is its own controller", n))
-		case name != "":
-			r.fail("listeners", fmt.Errorf("%s and %s are two listeners, want one", name, n))
-		default:
-			name, r.cfg.Listen = n, addr
+	addresses := r.named("advertised.listeners", advertised)
+	var ls []Listener
+	for _, l := range r.named("listeners", all) {
+		if l.Name == "CONTROLLER" || slices.Contains(strings.Split(controllers, ","), l.Name) {
+			r.notes = append(r.notes, fmt.Sprintf("listener %s has no meaning here: the broker is its own controller", l.Name))
+			continue
 		}
+		l.Protocol = r.protocol(l.Name, protocols)
+		if i := slices.IndexFunc(addresses, func(a Listener) bool { return a.Name == l.Name }); i >= 0 {
+			l.Advertised = addresses[i].Listen
+			addresses = slices.Delete(addresses, i, i+1)
+		}
+		ls = append(ls, l)
 	}
-	if name == "" {
+	for _, a := range addresses {
+		r.fail("advertised.listeners", fmt.Errorf("there is no listener %s", a.Name))
+	}
+	if len(ls) == 0 {
 		return
 	}
-	if all, ok := r.take("advertised.listeners"); ok {
-		for l := range strings.SplitSeq(all, ",") {
-			if n, addr, ok := strings.Cut(strings.TrimSpace(l), "://"); ok && n == name {
-				r.cfg.Advertised = addr
+	r.own(ls)
+	r.security(slices.ContainsFunc(ls, Listener.logIn), slices.ContainsFunc(ls, Listener.encrypted))
+	if len(ls) == 1 {
+		r.cfg.Listen, r.cfg.Advertised = ls[0].Listen, ls[0].Advertised
+		return
+	}
+	r.cfg.Listeners = ls
+}
+
+// named reads NAME://host:port,NAME://host:port.
+func (r *propertyReader) named(property, list string) []Listener {
+	var ls []Listener
+	for l := range strings.SplitSeq(list, ",") {
+		if l = strings.TrimSpace(l); l == "" {
+			continue
+		}
+		name, addr, ok := strings.Cut(l, "://")
+		if !ok {
+			r.fail(property, fmt.Errorf("%q is not of the form NAME://host:port", l))
+			continue
+		}
+		ls = append(ls, Listener{Name: name, Listen: addr})
+	}
+	return ls
+}
+
+// implied says how clients connect to a listener that is not described: what there are settings for is used.
+func (r *propertyReader) implied() (logIn, encrypted bool) {
+	_, logIn = r.props["sasl.enabled.mechanisms"]
+	_, encrypted = r.props["ssl.keystore.location"]
+	return logIn, encrypted
+}
+
+// own makes the configurations of single listeners general ones.
+func (r *propertyReader) own(ls []Listener) {
+	for _, l := range ls {
+		prefix := "listener.name." + strings.ToLower(l.Name) + "."
+		for _, name := range slices.Sorted(maps.Keys(r.props)) {
+			rest, ok := strings.CutPrefix(name, prefix)
+			if !ok {
+				continue
 			}
-		}
-	}
-	r.own(name)
-	r.protocol(name, protocols)
-}
-
-// implied is the protocol of a listener that is not described: what there are settings for is used.
-func (r *propertyReader) implied() string {
-	var s Security
-	if _, ok := r.props["sasl.enabled.mechanisms"]; ok {
-		s.Mechanisms = []string{"PLAIN"}
-	}
-	s.CertFile = r.props["ssl.keystore.location"]
-	return s.Protocol()
-}
-
-// own makes the configurations of the one listener general ones.
-func (r *propertyReader) own(listener string) {
-	prefix := "listener.name." + strings.ToLower(listener) + "."
-	for name, v := range r.props {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
-			delete(r.props, name)
+			v, _ := r.take(name)
+			if at, twice := r.owned[rest]; twice && r.props[rest] != v {
+				r.fail(name, fmt.Errorf("%q differs from listener %s: listeners share this setting", v, at))
+			}
 			r.props[rest] = v
+			r.owned[rest] = l.Name
 		}
 	}
 }
 
-// protocol takes what the listener's security protocol asks for.
-func (r *propertyReader) protocol(listener, protocols string) {
+// protocol is the listener's security protocol.
+func (r *propertyReader) protocol(listener, protocols string) string {
 	protocol := listener
 	for entry := range strings.SplitSeq(protocols, ",") {
 		if n, p, ok := strings.Cut(strings.TrimSpace(entry), ":"); ok && n == listener {
 			protocol = p
 		}
 	}
-	mechanisms, _ := r.take("sasl.enabled.mechanisms")
-	clientAuth, _ := r.take("ssl.client.auth")
-	sasl, tls := false, false
 	switch protocol {
-	case "PLAINTEXT":
-	case "SSL":
-		tls = true
-	case "SASL_PLAINTEXT":
-		sasl = true
-	case "SASL_SSL":
-		sasl, tls = true, true
+	case "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL":
 	default:
 		r.fail("listeners", fmt.Errorf("listener %s has no security protocol: name it PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, or add it to listener.security.protocol.map", listener))
 	}
-	if sasl {
+	return protocol
+}
+
+// security takes what the listeners' protocols ask for: a way to log in, encryption.
+func (r *propertyReader) security(logIn, encrypted bool) {
+	mechanisms, _ := r.take("sasl.enabled.mechanisms")
+	clientAuth, _ := r.take("ssl.client.auth")
+	if logIn {
 		for m := range strings.SplitSeq(mechanisms, ",") {
 			if m = strings.TrimSpace(m); m != "" {
 				r.cfg.Security.Mechanisms = append(r.cfg.Security.Mechanisms, m)
@@ -108,7 +132,7 @@ func (r *propertyReader) protocol(listener, protocols string) {
 		}
 		r.users()
 	}
-	if !tls {
+	if !encrypted {
 		for _, name := range tlsProperties {
 			r.take(name)
 		}

@@ -130,7 +130,7 @@ func TestConfigFromPropertiesRefuses(t *testing.T) {
 		"log.retention.ms":             {"soon", "log.retention.ms"},
 		"log.retention.hours":          {"x", "not a whole number"},
 		"log.dirs":                     {"a,b", "several directories"},
-		"listeners":                    {"PLAINTEXT://a:1,SSL://b:2", "two listeners"},
+		"listeners":                    {"PLAINTEXT://a:1,SSL://b:2", "PEM file"},
 		"super.users":                  {"root", "User:name"},
 		"authorizer.class.name":        {"com.example.Mine", "StandardAuthorizer"},
 		"ssl.keystore.location":        {"/k.jks", "convert /k.jks to PEM"},
@@ -144,6 +144,34 @@ func TestConfigFromPropertiesRefuses(t *testing.T) {
 		_, _, err := broker.ConfigFromProperties(map[string]string{"listeners": listeners})
 		require.Error(t, err, listeners)
 	}
+}
+
+func TestConfigFromPropertiesOfSeveralListeners(t *testing.T) {
+	t.Parallel()
+	props := map[string]string{
+		"listeners":                               "INSIDE://127.0.0.1:9092, OUTSIDE://0.0.0.0:9093,CONTROLLER://:9094",
+		"advertised.listeners":                    "OUTSIDE://example.org:443",
+		"listener.security.protocol.map":          "INSIDE:PLAINTEXT,OUTSIDE:SASL_SSL,CONTROLLER:PLAINTEXT",
+		"sasl.enabled.mechanisms":                 "SCRAM-SHA-512",
+		"listener.name.outside.ssl.keystore.type": "PEM", "listener.name.outside.ssl.keystore.location": "/k.pem", "super.users": "User:root",
+	}
+	cfg, _, err := broker.ConfigFromProperties(props)
+	require.NoError(t, err)
+	require.Empty(t, cfg.Listen)
+	require.Equal(t, []broker.Listener{
+		{Name: "INSIDE", Listen: "127.0.0.1:9092", Protocol: "PLAINTEXT"},
+		{Name: "OUTSIDE", Listen: "0.0.0.0:9093", Advertised: "example.org:443", Protocol: "SASL_SSL"},
+	}, cfg.Listeners)
+	require.Equal(t, broker.Security{Mechanisms: []string{"SCRAM-SHA-512"}, CertFile: "/k.pem", KeyFile: "/k.pem", SuperUsers: []string{"User:root"}}, cfg.Security)
+
+	props["advertised.listeners"] = "OUTSIED://example.org:443"
+	_, _, err = broker.ConfigFromProperties(props)
+	require.ErrorContains(t, err, "there is no listener OUTSIED")
+	_, _, err = broker.ConfigFromProperties(map[string]string{
+		"listeners": "A://127.0.0.1:1,B://127.0.0.1:2", "listener.security.protocol.map": "A:SASL_PLAINTEXT,B:SASL_PLAINTEXT", "super.users": "User:root",
+		"listener.name.a.sasl.enabled.mechanisms": "PLAIN", "listener.name.b.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+	})
+	require.ErrorContains(t, err, "listeners share this setting")
 }
 
 func FuzzParseProperties(f *testing.F) {

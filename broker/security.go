@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -38,8 +37,8 @@ type Security struct {
 	// AllowWithoutRules opens what no access control list is about to everyone: allow.everyone.if.no.acl.found.
 	AllowWithoutRules bool
 
-	// CertFile and KeyFile are the PEM files of the server's certificate chain and its key: with them, the listener
-	// speaks TLS. They are read again when they change.
+	// CertFile and KeyFile are the PEM files of the server's certificate chain and its key: with them, listeners
+	// speak TLS. They are read again when they change.
 	CertFile, KeyFile string
 	// ClientCAFile is a PEM file of the authorities of client certificates. A client with a certificate is who the
 	// certificate's subject says, unless it logs in as somebody else.
@@ -53,13 +52,14 @@ type Security struct {
 // reloadCertificates is how often the PEM files are looked at.
 const reloadCertificates = 10 * time.Second
 
-// encrypted reports whether the listener speaks TLS.
+// encrypted reports whether listeners can speak TLS.
 func (s Security) encrypted() bool { return s.CertFile != "" || s.KeyFile != "" }
 
 // authenticates reports whether clients can say who they are.
 func (s Security) authenticates() bool { return len(s.Mechanisms) > 0 || s.ClientCAFile != "" }
 
-// Protocol is Kafka's name for how clients have to connect: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+// Protocol is Kafka's name for how clients have to connect where a listener does not say: PLAINTEXT, SSL, SASL_PLAINTEXT or
+// SASL_SSL.
 func (s Security) Protocol() string {
 	p := "PLAINTEXT"
 	if s.encrypted() {
@@ -105,26 +105,6 @@ func (s Security) check() error {
 	return errors.Join(errs...)
 }
 
-// checkExposure refuses to serve other machines by accident.
-func (s Security) checkExposure(listen string) error {
-	host, _, err := splitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("listen address %q: %w", listen, err)
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	switch {
-	case !s.encrypted() && !s.authenticates():
-		return fmt.Errorf("listen address %q can be reached by other machines, and nothing protects the broker: listen on 127.0.0.1, configure Security, or set Insecure", listen)
-	case !s.encrypted():
-		return fmt.Errorf("listen address %q can be reached by other machines, and nothing is encrypted: set Security.CertFile and KeyFile, or Insecure", listen)
-	case !s.authenticates():
-		return fmt.Errorf("listen address %q can be reached by other machines, and nobody has to say who they are: set Security.Mechanisms or ClientCAFile, or Insecure", listen)
-	}
-	return nil
-}
-
 // node is what the node needs to know. The configuration has been checked.
 func (s Security) node() api.SecurityConfig {
 	rules, _ := security.ParsePrincipalRules(s.PrincipalRules) // checked with the configuration
@@ -163,12 +143,9 @@ func (s Security) certificates() (security.PEM, error) {
 	return p, nil
 }
 
-// encrypt makes l speak TLS, if the configuration says so, and keeps its certificates fresh until ctx ends.
-func (b *Broker) encrypt(ctx context.Context, l net.Listener) (net.Listener, error) {
+// serverTLS returns the configuration of encrypted listeners and keeps its certificates fresh until ctx ends.
+func (b *Broker) serverTLS(ctx context.Context) (*tls.Config, error) {
 	s := b.cfg.Security
-	if !s.encrypted() {
-		return l, nil
-	}
 	pem, err := s.certificates()
 	if err != nil {
 		return nil, err
@@ -190,7 +167,7 @@ func (b *Broker) encrypt(ctx context.Context, l net.Listener) (net.Listener, err
 			}
 		}
 	})
-	return tls.NewListener(l, r.Config()), nil
+	return r.Config(), nil
 }
 
 // reload takes in certificates that have changed. Files that cannot be used leave things as they are: the next look may

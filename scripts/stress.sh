@@ -8,6 +8,6 @@ case ${1:-} in
   state) go test ./state/... -timeout 12h -rapid.checks="${2:-50000}" ;;
   group) go test ./broker/internal/group -timeout 12h -rapid.checks="${2:-50000}" ;;
   wordcount) go test ./examples/wordcount -run Killed -timeout 12h -count="${2:-50}" ;;
-  broker) go test ./broker -run Kill -timeout 12h -count="${2:-10}" ;;
+  broker) MILLRACE_TEST_KILLS="${2:-1000}" go test ./broker -run Killed -timeout 12h -v ;; # so many kills in each of its tests
   *) sed -n 2p "$0" >&2; exit 2 ;;
 esac

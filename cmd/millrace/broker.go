@@ -64,7 +64,7 @@ func brokerCommand(stop <-chan os.Signal) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.data, "data", "", "`directory` of the data, made if need be (default: in memory)")
-	fs.StringVar(&f.listen, "listen", "127.0.0.1:9092", "`address` to listen on; port 0 takes a free one")
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:9092", "`address` to listen on; port 0 takes a free one\n(several: --set listeners=NAME://address,...)")
 	fs.StringVar(&f.advertise, "advertise", "", "`address` that clients are told to connect to (default: the one listened on)")
 	fs.StringVar(&f.config, "config", "", "a server.properties `file`")
 	fs.StringArrayVar(&f.set, "set", nil, "a setting in Kafka's words, `name=value`; may be repeated")
@@ -175,6 +175,14 @@ func brokerConfig(cmd *cobra.Command, f brokerFlags) (broker.Config, []string, e
 // applyFlags lets flags that were given count before properties, and fills in what neither has said.
 func applyFlags(cmd *cobra.Command, f brokerFlags, cfg *broker.Config) error {
 	given := cmd.Flags().Changed
+	if given("listen") {
+		cfg.Listeners = nil
+	} else if len(cfg.Listeners) > 0 {
+		f.listen = "" // the properties say where
+		if given("advertise") {
+			return usageError{errors.New("--advertise is for one listener: with several, set advertised.listeners")}
+		}
+	}
 	for _, s := range []struct {
 		flag, value string
 		to          *string
@@ -251,7 +259,13 @@ func describe(w io.Writer, cfg broker.Config, b *broker.Broker, notes []string, 
 	}
 	fmt.Fprintf(&s, "millrace broker %s\n", version())
 	line("data", "%s", data)
-	line("listener", "%s on %s, advertised as %s", cfg.Security.Protocol(), b.Addr(), strings.Join(b.Seeds(), ","))
+	for _, l := range b.Listeners() {
+		name := l.Protocol
+		if l.Name != name {
+			name = l.Name + " (" + name + ")"
+		}
+		line("listener", "%s on %s, advertised as %s", name, l.Listen, l.Advertised)
+	}
 	line("durability", "%s", durability(cfg))
 	line("security", "%s", protection(cfg))
 	line("cluster id", "%s", b.ClusterID())

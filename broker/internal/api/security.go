@@ -83,8 +83,8 @@ func (g *guard) identity(c *wire.Conn) *identity {
 		p, err := security.ClientPrincipal(state, g.cfg.Rules)
 		if err != nil {
 			g.audit(security.Event{Kind: security.LogInFailed, Host: c.Host(), Mechanism: "TLS", Reason: err.Error()})
-		} else {
-			id.principal = p
+		} else if id.principal = p; p != security.Anonymous {
+			g.audit(security.Event{Kind: security.LoggedIn, Principal: p, Host: c.Host(), Mechanism: "TLS"})
 		}
 	}
 	c.Auth = id
