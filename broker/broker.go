@@ -113,7 +113,7 @@ func (b *Broker) Close() error {
 
 func nodeConfig(c Config) api.Config {
 	return api.Config{
-		FS: c.FS, Dir: c.Dir, Sync: c.Sync.commitlog(), Now: c.Now, Logger: c.Logger,
+		FS: c.FS, Dir: c.Dir, Sync: c.Sync.commitlog(), Now: c.Now, Logger: c.Logger, Audit: c.Audit,
 		NumPartitions: c.NumPartitions, AutoCreateTopics: c.AutoCreateTopics, Configs: c.Configs, Shown: c.shown(),
 		TopicLimits: topics.Limits{Topics: c.Limits.Topics, Partitions: c.Limits.Partitions, PartitionsPerTopic: c.Limits.PartitionsPerTopic},
 		TxnLimits: api.TxnLimits{

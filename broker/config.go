@@ -70,6 +70,9 @@ type Config struct {
 
 	// Logger receives what an operator should know. Default: nothing is logged.
 	Logger *slog.Logger
+	// Audit receives a line for each log-in, refusal and administrative change: who, from where, what. Default: Logger, with
+	// the attribute log=audit.
+	Audit *slog.Logger
 	// FS is the file system, for tests that inject faults. Default: the operating system's, or memory if Dir is empty.
 	FS vfs.FS
 	// Now is the wall clock, for tests. Default: time.Now.
@@ -151,6 +154,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Audit == nil {
+		c.Audit = c.Logger.With("log", "audit")
 	}
 	if c.FS == nil {
 		c.FS = vfs.Default

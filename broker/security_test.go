@@ -494,3 +494,63 @@ func TestRulesForClientsWithoutAName(t *testing.T) {
 	_, err := broker.Start(broker.Config{Security: broker.Security{Authorize: true}})
 	require.ErrorContains(t, err, "SuperUsers")
 }
+
+// TestAdministrationIsAudited: each change has a line in the audit log, which is a log of its own, and names who made it.
+func TestAdministrationIsAudited(t *testing.T) {
+	t.Parallel()
+	var audit, log syncBuffer
+	b := start(t, func(c *broker.Config) {
+		secured(c)
+		c.AutoCreateTopics = true
+		c.Logger, c.Audit = slog.New(slog.NewTextHandler(&log, nil)), slog.New(slog.NewTextHandler(&audit, nil))
+	})
+	c := tcpClient(t, b, plain.Auth{User: "root", Pass: "canary-root"}.AsMechanism(), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("auto"))
+	root := kadm.NewClient(c)
+	_, err := root.CreateTopic(ctx(t), 1, 1, map[string]*string{"segment.bytes": kmsg.StringPtr("1000")}, "t")
+	require.NoError(t, err)
+	require.NoError(t, c.ProduceSync(ctx(t), kgo.StringRecord("a"), &kgo.Record{Topic: "t", Value: []byte("a")}).FirstErr())
+	_, err = root.UpdatePartitions(ctx(t), 3, "t")
+	require.NoError(t, err)
+	_, err = root.AlterTopicConfigs(ctx(t), []kadm.AlterConfig{{Name: "retention.ms", Value: kmsg.StringPtr("77")}}, "t")
+	require.NoError(t, err)
+	_, err = root.DeleteRecords(ctx(t), kadm.Offsets{"t": {0: {Topic: "t", At: 1}}})
+	require.NoError(t, err)
+	for _, group := range []string{"g", "h"} {
+		_, err = root.CommitOffsets(ctx(t), group, kadm.Offsets{"t": {0: {Topic: "t", At: 1}}})
+		require.NoError(t, err)
+	}
+	_, err = root.DeleteOffsets(ctx(t), "g", kadm.TopicsSet{"t": {0: {}}})
+	require.NoError(t, err)
+	_, err = root.DeleteGroups(ctx(t), "h", "nobody")
+	require.NoError(t, err)
+	pid, epoch := dialWire(t, b).initProducer("x")
+	_, err = root.WriteTxnMarkers(ctx(t), kadm.TxnMarkers{ProducerID: pid, ProducerEpoch: epoch, Topics: kadm.TopicsSet{"t": {0: {}}}})
+	require.NoError(t, err)
+	_, err = root.CreateACLs(ctx(t), kadm.NewACLs().Topics("t").Allow("User:alice").AllowHosts("*").Operations(kadm.OpRead))
+	require.NoError(t, err)
+	_, err = root.AlterUserSCRAMs(ctx(t), nil, []kadm.UpsertSCRAM{{User: "bob", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "canary-bob"}})
+	require.NoError(t, err)
+	_, err = root.DeleteTopics(ctx(t), "t", "nope")
+	require.NoError(t, err)
+	text := audit.String()
+	for _, want := range []string{
+		`msg=log-in principal=User:root host=127.0.0.1 mechanism=PLAIN`,
+		`operation=CreateTopics resource=TOPIC:t reason="1 partitions, map[segment.bytes:1000]"`,
+		`operation=CreateTopics resource=TOPIC:auto`,
+		`operation=CreatePartitions resource=TOPIC:t reason="3 partitions"`,
+		`operation=AlterConfigs resource=TOPIC:t reason=[retention.ms]`,
+		`operation=DeleteRecords resource=TOPIC:t reason="partition 0 up to offset 1"`,
+		`operation=OffsetDelete resource=GROUP:g reason="offsets of topic t"`,
+		`operation=DeleteGroups resource=GROUP:h`,
+		`operation=WriteTxnMarkers resource=TOPIC:t`,
+		`operation=CreateAcls`,
+		`operation=AlterUserScramCredentials resource=User:bob`,
+		`msg=changed principal=User:root host=127.0.0.1 operation=DeleteTopics resource=TOPIC:t`,
+	} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "nobody")
+	require.NotContains(t, text, "TOPIC:nope")
+	require.NotContains(t, text, "canary")
+	require.NotContains(t, log.String(), "msg=changed")
+}

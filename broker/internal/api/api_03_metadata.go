@@ -80,6 +80,7 @@ func (n *Node) metadataAbsent(r *wire.Request, name string, create bool) (*topic
 	if err != nil {
 		return nil, n.topicCode(err)
 	}
+	n.changed(r, "CreateTopics", topicResource(name), "asked for and not there")
 	return t, 0
 }
 

@@ -58,6 +58,7 @@ func (n *Node) createTopic(r *wire.Request, rt kmsg.CreateTopicsRequestTopic, dr
 	}
 	if !dryRun {
 		st.TopicID = t.ID
+		n.changed(r, "CreateTopics", topicResource(t.Name), fmt.Sprintf("%d partitions, %v", t.Partitions, spec.Configs))
 	}
 	if !n.can(r, kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeTopic, t.Name) {
 		st.ConfigErrorCode = kerr.TopicAuthorizationFailed.Code

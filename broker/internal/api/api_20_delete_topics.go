@@ -49,6 +49,7 @@ func (n *Node) deleteTopic(r *wire.Request, rt kmsg.DeleteTopicsRequestTopic, st
 		st.ErrorMessage = text(err)
 		return n.topicCode(err)
 	}
+	n.changed(r, "DeleteTopics", topicResource(t.Name), "")
 	return 0
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -28,6 +30,7 @@ func deleteRecords(n *Node, r *wire.Request, req *kmsg.DeleteRecordsRequest) (km
 					low, err := p.DeleteRecordsBefore(rp.Offset)
 					if code = n.logCode(err); code == 0 {
 						sp.LowWatermark = low
+						n.changed(r, "DeleteRecords", topicResource(t.Name), fmt.Sprintf("partition %d up to offset %d", rp.Partition, low))
 					}
 				}
 				sp.ErrorCode = code

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -27,7 +29,9 @@ func writeTxnMarkers(n *Node, r *wire.Request, req *kmsg.WriteTxnMarkersRequest)
 					p, code := n.partition(t, i)
 					if code == 0 {
 						_, err := p.AppendMarker(m.ProducerID, m.ProducerEpoch, m.CoordinatorEpoch, m.Committed)
-						code = n.logCode(err)
+						if code = n.logCode(err); code == 0 {
+							n.changed(r, "WriteTxnMarkers", topicResource(rt.Topic), fmt.Sprintf("partition %d, producer %d epoch %d, commit %t", i, m.ProducerID, m.ProducerEpoch, m.Committed))
+						}
 					}
 					sp.ErrorCode = code
 				}

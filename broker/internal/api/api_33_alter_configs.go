@@ -3,6 +3,8 @@ package api
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -76,6 +78,7 @@ func (n *Node) alterResource(r *wire.Request, res resource, seen map[resource]bo
 	}
 	if !dryRun {
 		n.applySettings()
+		n.changed(r, "AlterConfigs", res.kind.String()+":"+res.name, fmt.Sprint(slices.Sorted(maps.Keys(names))))
 	}
 	return 0, nil
 }

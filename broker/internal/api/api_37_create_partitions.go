@@ -23,7 +23,9 @@ func createPartitions(n *Node, r *wire.Request, req *kmsg.CreatePartitionsReques
 		case !n.may(r, kmsg.ACLOperationAlter, kmsg.ACLResourceTypeTopic, rt.Topic):
 			st.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		default:
-			st.ErrorCode, err = n.createPartitions(rt, req.ValidateOnly)
+			if st.ErrorCode, err = n.createPartitions(rt, req.ValidateOnly); st.ErrorCode == 0 && !req.ValidateOnly {
+				n.changed(r, "CreatePartitions", topicResource(rt.Topic), fmt.Sprintf("%d partitions", rt.Count))
+			}
 		}
 		seen[rt.Topic] = true
 		st.ErrorMessage = text(err)

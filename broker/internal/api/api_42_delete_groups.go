@@ -20,6 +20,11 @@ func deleteGroups(n *Node, r *wire.Request, req *kmsg.DeleteGroupsRequest) (kmsg
 	req.Groups = good
 	return n.forward(r, func(resp kmsg.Response) {
 		sr := resp.(*kmsg.DeleteGroupsResponse)
+		for _, g := range sr.Groups {
+			if g.ErrorCode == 0 {
+				n.changed(r, "DeleteGroups", "GROUP:"+g.Group, "")
+			}
+		}
 		sr.Groups = append(sr.Groups, bad...)
 	})
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -31,6 +33,11 @@ func offsetDelete(n *Node, r *wire.Request, req *kmsg.OffsetDeleteRequest) (kmsg
 	req.Topics = good
 	return n.forward(r, func(resp kmsg.Response) {
 		sr := resp.(*kmsg.OffsetDeleteResponse)
+		for _, t := range sr.Topics {
+			if slices.ContainsFunc(t.Partitions, func(p kmsg.OffsetDeleteResponseTopicPartition) bool { return p.ErrorCode == 0 }) {
+				n.changed(r, "OffsetDelete", "GROUP:"+req.Group, "offsets of topic "+t.Topic)
+			}
+		}
 		sr.Topics = append(sr.Topics, bad...)
 	})
 }

@@ -22,7 +22,7 @@ import (
 func testNode(tb testing.TB) (*Node, *wire.Server) {
 	tb.Helper()
 	n, err := Open(Config{
-		FS: vfs.NewMem(), Dir: "d", Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		FS: vfs.NewMem(), Dir: "d", Now: time.Now, Logger: slog.New(slog.DiscardHandler), Audit: slog.New(slog.DiscardHandler),
 		NumPartitions: 1, AutoCreateTopics: true,
 		TopicLimits:   topics.Limits{Topics: 100, Partitions: 1000, PartitionsPerTopic: 100},
 		TxnLimits:     TxnLimits{IDs: 100, MaxTimeout: time.Minute, Expiry: time.Hour},

@@ -36,6 +36,7 @@ type Config struct {
 	Sync   commitlog.Sync
 	Now    func() time.Time
 	Logger *slog.Logger
+	Audit  *slog.Logger // log-ins, refusals, administrative changes
 
 	NumPartitions    int32
 	AutoCreateTopics bool
@@ -114,7 +115,7 @@ func Open(cfg Config) (_ *Node, err error) {
 	if n.cluster, err = clusterID(n.db); err != nil {
 		return nil, err
 	}
-	if n.guard, err = openGuard(cfg.Security, n.db, security.LogAudit(cfg.Logger, cfg.Now)); err != nil {
+	if n.guard, err = openGuard(cfg.Security, n.db, security.LogAudit(cfg.Audit, cfg.Now)); err != nil {
 		return nil, err
 	}
 	if n.quotas, err = openQuotas(n.db); err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/broker/internal/metadb"
 	"github.com/millrace-go/millrace/broker/internal/security"
@@ -111,6 +112,8 @@ func (g *guard) store(write func(*metadb.Batch) error) error {
 	}
 	return g.db.Commit(&b)
 }
+
+func topicResource(name string) string { return kmsg.ACLResourceTypeTopic.String() + ":" + name }
 
 // changed tells of a change that was made.
 func (n *Node) changed(r *wire.Request, operation, resource, what string) {

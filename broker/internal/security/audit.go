@@ -15,7 +15,7 @@ const (
 	LoggedIn    EventKind = iota // a client said who it is, and it was true
 	LogInFailed                  // it was not
 	Denied                       // a client asked for what it may not do
-	Changed                      // somebody changed users or rules
+	Changed                      // somebody changed topics, configs, groups, users or rules
 )
 
 // Event is something that an operator may have to answer for.
@@ -65,7 +65,7 @@ func LogAudit(log *slog.Logger, now func() time.Time) Audit {
 		case Denied:
 			level, text = slog.LevelWarn, "denied"
 		case Changed:
-			text = "security changed"
+			text = "changed"
 		}
 		if level == slog.LevelWarn {
 			ok, skipped := admit()

@@ -223,7 +223,7 @@ func TestAuditBoundsRefusals(t *testing.T) {
 	audit(Event{Kind: Changed, Principal: alice, Host: "h", Operation: "CreateAcls", Reason: "one more"})
 	require.Equal(t, auditPerSecond, strings.Count(buf.String(), "msg=denied"))
 	require.Equal(t, 1, strings.Count(buf.String(), "msg=log-in"))
-	require.Contains(t, buf.String(), `msg="security changed" principal=User:alice host=h operation=CreateAcls reason="one more"`)
+	require.Contains(t, buf.String(), `msg=changed principal=User:alice host=h operation=CreateAcls reason="one more"`)
 	now = now.Add(time.Second)
 	audit(Event{Kind: LogInFailed, Host: "h", Mechanism: PlainName, Reason: "why"})
 	require.Contains(t, buf.String(), "count=80")
