@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"strings"
 	"sync"
@@ -66,20 +65,6 @@ func Start(cfg Config) (*Broker, error) {
 	b.serve()
 	cfg.Logger.Info("broker started", "dir", cfg.Dir, "address", b.Addr(), "cluster", b.node.ClusterID(), "sync", cfg.Sync.String())
 	return b, nil
-}
-
-func (b *Broker) lockDir() error {
-	if err := b.cfg.FS.MkdirAll(b.cfg.Dir, 0o700); err != nil {
-		return fmt.Errorf("create broker directory %s: %w", b.cfg.Dir, err)
-	}
-	lock, err := b.cfg.FS.Lock(b.cfg.FS.PathJoin(b.cfg.Dir, "lock"))
-	if errors.As(err, new(*fs.PathError)) { // not even opened
-		return fmt.Errorf("lock the broker directory: %w", err)
-	} else if err != nil {
-		return fmt.Errorf("%w: %s (stop the other one, or give this one its own Dir)", ErrLocked, b.cfg.Dir)
-	}
-	b.lock = lock
-	return nil
 }
 
 // ClusterID returns the id of the data, made when the directory was created.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -142,10 +144,25 @@ func TestDirectoryBelongsToOneBroker(t *testing.T) {
 	_, err = broker.Start(broker.Config{Dir: dir})
 	require.ErrorIs(t, err, broker.ErrLocked)
 	require.ErrorContains(t, err, dir)
+	require.ErrorContains(t, err, fmt.Sprintf("process %d since 20", os.Getpid()))
 	require.NoError(t, b.Close())
 	b, err = broker.Start(broker.Config{Dir: dir})
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
+}
+
+func TestDirectoryThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := broker.Start(broker.Config{Dir: file})
+	require.ErrorContains(t, err, "not a directory")
+	require.NotErrorIs(t, err, broker.ErrLocked)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "lock"), 0o700)) // no file can be made there, whoever asks
+	_, err = broker.Start(broker.Config{Dir: dir})
+	require.ErrorContains(t, err, dir+" cannot be used")
+	require.NotErrorIs(t, err, broker.ErrLocked)
 }
 
 func TestConfigIsChecked(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -61,13 +62,22 @@ and point any Kafka client at 127.0.0.1:9092.`,
 	if err == nil {
 		return exitOK
 	}
+	text := inFlags.Replace(err.Error())
 	if _, ok := errors.AsType[usageError](err); ok || errors.Is(err, broker.ErrConfig) {
-		_, _ = fmt.Fprintf(stderr, "millrace: %v\nSee '%s --help'.\n", err, cmd.CommandPath()) // nowhere left to report to
+		_, _ = fmt.Fprintf(stderr, "millrace: %s\nSee '%s --help'.\n", text, cmd.CommandPath()) // nowhere left to report to
 		return exitUsage
 	}
-	_, _ = fmt.Fprintf(stderr, "millrace: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "millrace: %s\n", text)
 	return exitFail
 }
+
+// inFlags turns what the package's errors call the fields of its configuration into flags.
+var inFlags = strings.NewReplacer(
+	"Security.Mechanisms has", "--sasl has", "Security.Mechanisms", "--sasl", "Security.CertFile and KeyFile", "--tls-cert and --tls-key",
+	"Security.CertFile", "--tls-cert", "CertFile and KeyFile", "--tls-cert and --tls-key", "Security.ClientCAFile", "--tls-client-ca",
+	"ClientCAFile", "--tls-client-ca", "Security.SuperUsers", "--super-user", "Security.Users", "--users", "configure Security", "configure TLS and log-ins",
+	"set Insecure", "say --insecure", "or Insecure", "or say --insecure", "its own Dir", "its own --data",
+)
 
 // usageError is a mistake in how the program was called.
 type usageError struct{ error }

@@ -225,12 +225,12 @@ func TestWrongUse(t *testing.T) {
 		"broker --log-level loud":                   "debug, info, warn, error",
 		"broker --log-format xml":                   "text nor json",
 		"broker --listen 0.0.0.0:0":                 "can be reached by other machines",
-		"broker --listen 0.0.0.0:0 --sasl PLAIN":    "nothing is encrypted",
+		"broker --listen 0.0.0.0:0 --sasl PLAIN":    "nothing is encrypted: set --tls-cert and --tls-key, or say --insecure",
 		"broker --listen nonsense":                  "nonsense",
 		"broker --sasl PLAIN":                       "nobody could make a list",
 		"broker --tls-cert a":                       "go together",
 		"broker --sasl GSSAPI --super-user a":       "SCRAM-SHA-512",
-		"broker --tls-client-ca ca --super-user ad": "CertFile and KeyFile",
+		"broker --tls-client-ca ca --super-user ad": "--tls-cert and --tls-key",
 	} {
 		var out, err bytes.Buffer
 		require.Equal(t, exitUsage, run(strings.Fields(args), &out, &err, nil), "%s: %s", args, &err)
