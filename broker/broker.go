@@ -107,10 +107,12 @@ func nodeConfig(c Config) api.Config {
 		Group: group.Config{
 			MinSessionTimeout: c.Groups.MinSessionTimeout, MaxSessionTimeout: c.Groups.MaxSessionTimeout,
 			InitialRebalanceDelay: c.Groups.InitialRebalanceDelay, MaxGroups: c.Groups.MaxGroups, MaxMembers: c.Groups.MaxMembers,
+			MaxMemberBytes: c.Groups.MaxMemberBytes, MaxMetadataBytes: c.Groups.MaxOffsetMetadata,
 			OffsetRetention: c.Groups.OffsetRetention, Log: c.Logger,
 			ConsumerSessionTimeout: c.Groups.ConsumerSessionTimeout, ConsumerHeartbeatInterval: c.Groups.ConsumerHeartbeatInterval,
 		},
-		Security:      c.Security.node(),
+		Security:  c.Security.node(),
+		Producers: c.Limits.Producers, ProducerExpiry: c.Limits.ProducerIDExpiry,
 		MaintainEvery: c.MaintainEvery, RetentionEvery: c.RetentionEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
 		FetchMemory: c.Limits.FetchMemory, MinFreeBytes: c.Limits.MinFreeBytes,
 	}

@@ -109,7 +109,10 @@ type Limits struct {
 	Partitions         int // 10,000
 	PartitionsPerTopic int // 1,000
 
-	TransactionalIDs      int           // 10,000
+	Producers        int           // whose sequences are remembered, 100,000; beyond it the longest idle ones are forgotten
+	ProducerIDExpiry time.Duration // after which an idle producer's sequences are forgotten, 1 day
+
+	TransactionalIDs      int           // 10,000; as many transactions can be open
 	TransactionMaxTimeout time.Duration // 15 min
 	TransactionalIDExpiry time.Duration // 7 days
 
@@ -123,6 +126,8 @@ type Groups struct {
 	InitialRebalanceDelay time.Duration // 0: a group of one process should not wait for others
 	MaxGroups             int           // 1,000
 	MaxMembers            int           // of one group, 1,000
+	MaxMemberBytes        int           // of what is kept of a member: its metadata or subscription, its assignment, 256 KiB
+	MaxOffsetMetadata     int           // bytes of text beside a committed offset, 4,096
 	OffsetRetention       time.Duration // of a group without members, 7 days; negative keeps offsets for ever
 
 	ConsumerSessionTimeout    time.Duration // of members of the consumer protocol (KIP-848), 45 s
@@ -182,6 +187,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&l.Topics, 1000)
 	setDefault(&l.Partitions, 10000)
 	setDefault(&l.PartitionsPerTopic, 1000)
+	setDefault(&l.Producers, 100_000)
+	setDefault(&l.ProducerIDExpiry, 24*time.Hour)
 	setDefault(&l.TransactionalIDs, 10000)
 	setDefault(&l.TransactionMaxTimeout, 15*time.Minute)
 	setDefault(&l.TransactionalIDExpiry, 7*24*time.Hour)

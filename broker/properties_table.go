@@ -29,6 +29,9 @@ var properties = map[string]func(*Config, string) error{
 	"group.consumer.heartbeat.interval.ms": millis(func(c *Config, d time.Duration) { c.Groups.ConsumerHeartbeatInterval = d }, 1),
 	"offsets.retention.minutes":            number(func(c *Config, n int64) { c.Groups.OffsetRetention = time.Duration(n) * time.Minute }, 1, math.MaxInt32),
 
+	"offset.metadata.max.bytes": number(func(c *Config, n int64) { c.Groups.MaxOffsetMetadata = int(n) }, 1, math.MaxInt32),
+
+	"producer.id.expiration.ms":      millis(func(c *Config, d time.Duration) { c.Limits.ProducerIDExpiry = d }, 1),
 	"transaction.max.timeout.ms":     millis(func(c *Config, d time.Duration) { c.Limits.TransactionMaxTimeout = d }, 1),
 	"transactional.id.expiration.ms": millis(func(c *Config, d time.Duration) { c.Limits.TransactionalIDExpiry = d }, 1),
 
@@ -103,12 +106,12 @@ func namesByReason() map[string]string {
 			"log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second log.cleaner.threads log.dir.failure.timeout.ms " +
 			"log.initial.task.delay.ms delete.topic.enable connection.failed.authentication.delay.ms connections.max.reauth.ms " +
 			"max.connections.per.ip.overrides max.request.partition.size.limit max.incremental.fetch.session.cache.slots " +
-			"queued.max.requests producer.id.expiration.ms producer.id.expiration.check.interval.ms unstable.api.versions.enable " +
+			"queued.max.requests producer.id.expiration.check.interval.ms unstable.api.versions.enable " +
 			"unstable.feature.versions.enable group.consumer.assignors group.consumer.max.heartbeat.interval.ms " +
 			"group.consumer.max.session.timeout.ms group.consumer.max.size group.consumer.migration.policy " +
 			"group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms " +
 			"group.consumer.regex.refresh.interval.ms group.coordinator.append.linger.ms group.coordinator.new.enable " +
-			"group.coordinator.rebalance.protocols group.coordinator.threads offset.metadata.max.bytes " +
+			"group.coordinator.rebalance.protocols group.coordinator.threads " +
 			"offsets.retention.check.interval.ms",
 		syncDecides: "log.flush.offset.checkpoint.interval.ms log.flush.scheduler.interval.ms log.flush.start.offset.checkpoint.interval.ms",
 		noTopic: "offsets.commit.required.acks offsets.commit.timeout.ms offsets.load.buffer.size offsets.topic.compression.codec " +

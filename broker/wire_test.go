@@ -133,7 +133,9 @@ func TestProduceRefusesWhatIsWrong(t *testing.T) {
 		{"unknown codec", "t", 9, with(func(b []byte) { b[22] |= 7; reseal(b) }), kerr.UnsupportedCompressionType},
 		{"two batches", "t", 9, append(good.bytes(), good.bytes()...), kerr.InvalidRecord},
 		{"truncated", "t", 9, good.bytes()[:70], kerr.CorruptMessage},
-		{"too large", "t", 9, batch{values: []string{string(make([]byte, 1000))}}.bytes(), kerr.MessageTooLarge},
+		{"too large", "t", 9, sized(1001), kerr.MessageTooLarge},
+		{"just not too large", "t", 9, sized(1000), nil},
+		{"smaller", "t", 9, sized(999), nil},
 		{"no key in a compacted topic", "compacted", 9, good.bytes(), kerr.InvalidRecord},
 		{"timestamp of tomorrow", "t", 9, batch{values: []string{"a"}, timestamp: time.Now().Add(24 * time.Hour).UnixMilli()}.bytes(), kerr.InvalidTimestamp},
 		{"version 2", "t", 2, good.bytes(), kerr.UnsupportedVersion},
@@ -155,6 +157,12 @@ func TestProduceRefusesWhatIsWrong(t *testing.T) {
 	req.Acks = 2
 	req.Topics = []kmsg.ProduceRequestTopic{{Topic: "t", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: good.bytes()}}}}
 	require.Equal(t, kerr.InvalidRequiredAcks.Code, do[*kmsg.ProduceResponse](r, 9, req).Topics[0].Partitions[0].ErrorCode)
+}
+
+// sized is a batch of n bytes.
+func sized(n int) []byte {
+	empty := len(batch{values: []string{string(make([]byte, 500))}}.bytes()) - 500
+	return batch{values: []string{string(make([]byte, n-empty))}}.bytes()
 }
 
 func TestIdempotentProduceIsAppendedOnce(t *testing.T) {

@@ -202,7 +202,7 @@ func TestUsersFromFile(t *testing.T) {
 	p.signal(os.Interrupt)
 	require.Equal(t, exitOK, p.code())
 	require.NotContains(t, p.out.String()+p.err.String(), "canary")
-	require.Contains(t, p.err.String(), `"msg":"log-in","principal":"User:admin"`)
+	require.Contains(t, p.err.String(), `"msg":"log-in","log":"audit","principal":"User:admin"`)
 }
 
 // TestWrongUse: a mistake is told in one line with the way out, and is no failure of the program.

@@ -44,6 +44,8 @@ type Config struct {
 	Shown            map[string]string // further ones that only DescribeConfigs is interested in
 	TopicLimits      topics.Limits
 	TxnLimits        TxnLimits
+	Producers        int           // whose sequences are remembered
+	ProducerExpiry   time.Duration // for how long, when they are idle
 	Group            group.Config
 	Security         SecurityConfig
 
@@ -101,6 +103,7 @@ func Open(cfg Config) (_ *Node, err error) {
 		FS: cfg.FS, Dir: cfg.FS.PathJoin(cfg.Dir, "log"),
 		DB: n.db.Pebble(), Commit: n.db.CommitBatch, KeyPrefix: metadb.Key(metadb.TableManifest),
 		Sync: cfg.Sync, Now: cfg.Now, Logger: cfg.Logger, RetentionEvery: cfg.RetentionEvery,
+		Producers: cfg.Producers, ProducerExpiry: cfg.ProducerExpiry,
 	})
 	if err != nil {
 		return nil, err

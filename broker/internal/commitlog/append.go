@@ -56,13 +56,23 @@ func (p *Partition) AppendStart(batch []byte, opts AppendOptions) (AppendResult,
 	if err := p.write(b, cfg, now); err != nil {
 		return AppendResult{}, err
 	}
-	p.producers.applyData(b, now)
+	p.applyData(b, now)
 	p.publish()
 	r := AppendResult{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), LogAppendTime: -1, LogStartOffset: p.man.logStart}
 	if cfg.LogAppendTime {
 		r.LogAppendTime = now
 	}
 	return r, nil
+}
+
+// applyData takes note of a batch that is in the log, within the bound on producers. p.mu is held.
+func (p *Partition) applyData(b recordbatch.Batch, now int64) {
+	if pid := b.ProducerID(); pid >= 0 && p.producers.byID[pid] == nil {
+		if s := p.store; s.producers.Add(1) > int64(s.opts.Producers) {
+			s.producers.Add(-int64(p.producers.forget()))
+		}
+	}
+	p.producers.applyData(b, now)
 }
 
 // errDiskFull refuses an append without taking the partition offline.

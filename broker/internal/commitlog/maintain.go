@@ -21,12 +21,17 @@ func (s *Store) Maintain(ctx context.Context) error {
 	if aged {
 		s.retainAt = now.Add(s.opts.RetentionEvery)
 	}
+	producers := 0
 	for _, p := range s.Partitions() {
 		if ctx.Err() != nil {
-			break
+			return errors.Join(errs...)
 		}
 		errs = append(errs, p.maintain(aged))
+		p.mu.Lock()
+		producers += len(p.producers.byID)
+		p.mu.Unlock()
 	}
+	s.producers.Store(int64(producers))
 	return errors.Join(errs...)
 }
 

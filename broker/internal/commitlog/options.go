@@ -66,6 +66,9 @@ type Options struct {
 	SnapshotBytes int64
 	// ProducerExpiry is how long an idle producer's sequences are remembered. Default 24 h.
 	ProducerExpiry time.Duration
+	// Producers is how many producers' sequences are remembered, over all partitions. With more, a partition that meets a new
+	// one forgets some that have been idle the longest there. Default 100,000.
+	Producers int
 	// CompactionMemory bounds the map of keys that a compaction uses, in bytes. Default 64 MiB.
 	CompactionMemory int64
 	// CompactionRate bounds the bytes per second that compaction reads and writes. 0: no bound.
@@ -102,6 +105,7 @@ func (o Options) withDefaults() Options {
 	}
 	setDefault(&o.SnapshotBytes, 64<<20)
 	setDefault(&o.ProducerExpiry, 24*time.Hour)
+	setDefault(&o.Producers, 100_000)
 	setDefault(&o.CompactionMemory, 64<<20)
 	setDefault(&o.MaxOpenFiles, 512)
 	setDefault(&o.IndexMemory, 32<<20)

@@ -211,6 +211,23 @@ func (t *producerTable) expire(before int64) (n int) {
 	return n
 }
 
+// forget makes room: it forgets a sixteenth of the producers without an open transaction, but at least one, those that
+// have been idle the longest.
+func (t *producerTable) forget() (n int) {
+	idle := make([]*producer, 0, len(t.byID))
+	for _, e := range t.byID {
+		if e.txnFirst < 0 {
+			idle = append(idle, e)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *producer) int { return cmp.Or(cmp.Compare(a.lastAppend, b.lastAppend), cmp.Compare(a.id, b.id)) })
+	idle = idle[:min(len(idle), len(idle)/16+1)]
+	for _, e := range idle {
+		delete(t.byID, e.id)
+	}
+	return len(idle)
+}
+
 // sorted returns the producers by id.
 func (t *producerTable) sorted() []*producer {
 	all := make([]*producer, 0, len(t.byID))

@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -203,6 +204,51 @@ func TestIdleProducersAreForgotten(t *testing.T) {
 	_, err := p.Append(values("c").from(3, 0, 7).build(), AppendOptions{})
 	requireKind(t, KindOutOfOrderSequence, err)
 	mustAppend(t, p, values("d").from(1, 0, 7))
+}
+
+// TestProducersAreBounded: beyond the bound, a partition that meets a new producer forgets the one that has been idle the
+// longest, never one with a transaction.
+func TestProducersAreBounded(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(e *env) { e.opts.Producers = 4 })
+	known := func() (ids []int64) {
+		for _, a := range e.part().ActiveProducers() {
+			ids = append(ids, a.ProducerID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	add := func(pid int64, txn bool) {
+		s := values("x").from(pid, 0, 0)
+		s.txn = txn
+		mustAppend(t, e.part(), s)
+		e.clock.advance(time.Second)
+	}
+	add(1, true)
+	add(2, false)
+	add(3, false)
+	require.Equal(t, []int64{1, 2, 3}, known())
+	add(4, false)
+	require.Equal(t, []int64{1, 2, 3, 4}, known())
+	require.True(t, mustAppend(t, e.part(), values("x").from(2, 0, 0)).Duplicate)
+	mustAppend(t, e.part(), values("x").from(2, 0, 1)) // is idle no more
+	add(5, false)
+	require.Equal(t, []int64{1, 2, 4, 5}, known())
+	require.NoError(t, e.store.Maintain(t.Context())) // counts them
+	add(6, false)
+	require.Equal(t, []int64{1, 2, 5, 6}, known())
+	// What has begun again from nothing is as any other.
+	add(3, false)
+	require.Equal(t, []int64{1, 3, 5, 6}, known())
+	// A partition forgets only its own, so that the bound is passed where it knows nobody yet.
+	require.NoError(t, e.store.Create(testTopic, []int32{1}, e.cfg))
+	q, _ := e.store.Partition(PartitionID{testTopic, 1})
+	mustAppend(t, q, values("x").from(9, 0, 0))
+	require.Len(t, q.ActiveProducers(), 1)
+	require.Len(t, known(), 4)
+	e.kill() // recovery reads all of them again
+	require.LessOrEqual(t, len(known()), 4)
+	require.Contains(t, known(), int64(1))
 }
 
 func TestSnapshotFormat(t *testing.T) {

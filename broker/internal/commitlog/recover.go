@@ -349,7 +349,7 @@ func (r *recovery) apply(s *scanner) error {
 		return err
 	}
 	if !h.Control() {
-		r.p.producers.applyData(h, r.now)
+		r.p.applyData(h, r.now)
 		return nil
 	}
 	if h.RecordCount() == 0 {

@@ -50,6 +50,8 @@ type Store struct {
 	retainAt time.Time
 	// full: there is less free space than Options.MinFree wants.
 	full atomic.Bool
+	// producers is about how many producers the partitions know: Maintain counts them, appends add to that.
+	producers atomic.Int64
 	// closing tells a running compaction to stop.
 	closing atomic.Bool
 }

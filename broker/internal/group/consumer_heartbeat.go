@@ -175,6 +175,9 @@ func (c *Coordinator) consumerGroup(id string, joining bool) (*group, *refusal) 
 // and checks that it may go on from the epoch it names.
 func (k *consumer) caller(c *Coordinator, req *kmsg.ConsumerGroupHeartbeatRequest) (*consumerMember, *refusal) {
 	joining := req.MemberEpoch == 0
+	if !c.fitsConsumer(req) {
+		return nil, refusef(kerr.InvalidRequest, "The member's subscription is longer than %d bytes.", c.cfg.MaxMemberBytes)
+	}
 	if req.InstanceID != nil {
 		switch m := k.static[*req.InstanceID]; {
 		case m == nil && !joining:
@@ -212,6 +215,20 @@ func (k *consumer) caller(c *Coordinator, req *kmsg.ConsumerGroupHeartbeatReques
 		return nil, refusef(kerr.FencedMemberEpoch, "The consumer group member has a smaller member epoch (%d) than the one known by the group coordinator (%d). The member must abandon all its partitions and rejoin.", req.MemberEpoch, m.epoch)
 	}
 	return m, nil
+}
+
+// fitsConsumer reports whether what is kept of a member is within bounds.
+func (c *Coordinator) fitsConsumer(req *kmsg.ConsumerGroupHeartbeatRequest) bool {
+	sum := len(req.MemberID)
+	for _, s := range []*string{req.InstanceID, req.RackID, req.SubscribedTopicRegex} {
+		if s != nil {
+			sum += len(*s)
+		}
+	}
+	for _, t := range req.SubscribedTopicNames {
+		sum += len(t)
+	}
+	return sum <= c.cfg.MaxMemberBytes
 }
 
 // admit lets a member that the group knows begin anew. It comes with nothing;

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,6 +285,63 @@ func TestConnectionLimits(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			require.True(t, serve(t, s, "192.0.2.1"))
+		})
+	})
+	t.Run("requests of a connection", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			const limit = 3
+			s := newTestServer(t, func(l *Limits) { l.RequestsPerConn = limit })
+			defer s.Close()
+			c := s.dial(Listener{})
+			var accepted atomic.Int32
+			go func() {
+				for i := range limit + 5 {
+					if _, err := c.Write(kmsg.NewRequestFormatter().AppendRequest(nil, version(kmsg.NewPtrFetchRequest(), 4), int32(i))); err == nil {
+						accepted.Add(1)
+					}
+				}
+			}()
+			synctest.Wait()
+			// One is being answered, the limit waits behind it, one has been read and finds no room.
+			require.EqualValues(t, limit+2, accepted.Load())
+			close(s.f.release)
+			for i := range limit + 5 {
+				id, err := receive(c)
+				require.NoError(t, err)
+				require.EqualValues(t, i, id)
+			}
+		})
+	})
+	t.Run("bytes in flight", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			const size = 2 * growStep
+			for _, limit := range []int64{2*size - 1, 2 * size, 2*size + 1} {
+				s := newTestServer(t, func(l *Limits) { l.InFlightBytes = limit })
+				half := append(binary.BigEndian.AppendUint32(nil, size), make([]byte, 100)...)
+				first, second := s.dial(Listener{}), s.dial(Listener{})
+				_, err := first.Write(half)
+				require.NoError(t, err)
+				synctest.Wait() // it has its room
+				_, err = second.Write(half)
+				require.NoError(t, err)
+				// The second frame is read to its end only if there is room for both.
+				read := make(chan error, 1)
+				go func() {
+					_, err := second.Write(make([]byte, size-100))
+					read <- err
+				}()
+				synctest.Wait()
+				require.Equal(t, limit >= 2*size, len(read) == 1, "limit %d", limit)
+				// Small requests are not held up by them.
+				other := s.dial(Listener{})
+				s.send(other, 1, version(kmsg.NewPtrMetadataRequest(), 4))
+				_, err = receive(other)
+				require.NoError(t, err)
+				s.Close()
+				<-read
+			}
 		})
 	})
 	t.Run("before log-in", func(t *testing.T) {
