@@ -101,8 +101,17 @@ func TestProduceAndConsume(t *testing.T) {
 
 func TestRestartKeepsEverything(t *testing.T) {
 	t.Parallel()
-	fs := vfs.NewMem()
-	cfg := broker.Config{FS: fs, Dir: "d", Logger: logger(t), AutoCreateTopics: true}
+	for _, d := range deaths {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			restartKeepsEverything(t, d.sync, d.kept)
+		})
+	}
+}
+
+func restartKeepsEverything(t *testing.T, sync broker.Sync, kept int) {
+	disk := vfs.NewCrashableMem()
+	cfg := broker.Config{FS: disk, Dir: "d", Sync: sync, Logger: logger(t), AutoCreateTopics: true}
 	b, err := broker.Start(cfg)
 	require.NoError(t, err)
 	id := b.ClusterID()
@@ -114,6 +123,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	consume(t, c, 30)
 	require.NoError(t, c.CommitUncommittedOffsets(ctx(t)))
 	c.Close()
+	cfg.FS = corpse(disk, kept)
 	require.NoError(t, b.Close())
 
 	b, err = broker.Start(cfg)

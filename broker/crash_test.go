@@ -208,8 +208,16 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 			wg.Wait()
 
 			seen := map[string]int64{}
+			next := map[int32]int64{}
 			for _, r := range c.readCommitted("t") {
 				v := string(r.Value)
+				var p, i int
+				_, err := fmt.Sscanf(v, "%d-%d", &p, &i)
+				require.NoError(t, err, "record %q from nowhere", v)
+				if r.Offset != next[r.Partition] {
+					t.Fatalf("partition %d goes on with offset %d after %d", r.Partition, r.Offset, next[r.Partition]-1)
+				}
+				next[r.Partition]++
 				if at, twice := seen[v]; twice {
 					t.Fatalf("record %s is there twice, at %d and %d", v, at, r.Offset)
 				}

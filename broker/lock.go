@@ -15,7 +15,7 @@ import (
 // lockDir makes the directory and takes it for this broker alone.
 func (b *Broker) lockDir() error {
 	fs, dir := b.cfg.FS, b.cfg.Dir
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	if err := b.makeDir(); err != nil {
 		return fmt.Errorf("create broker directory %s: %w", dir, err)
 	}
 	lock, err := fs.Lock(fs.PathJoin(dir, "lock"))
@@ -29,6 +29,32 @@ func (b *Broker) lockDir() error {
 		return errors.Join(fmt.Errorf("broker directory %s cannot be used: %w", dir, err), lock.Close())
 	}
 	b.lock = lock
+	return nil
+}
+
+// makeDir makes the directory. Unless a loss of power may take everything, the directories that it is in are synced: it must not
+// be lost with all that is in it.
+func (b *Broker) makeDir() error {
+	fs, dir := b.cfg.FS, b.cfg.Dir
+	parents := []string{fs.PathDir(dir)}
+	for p := parents[0]; fs.PathDir(p) != p; p = fs.PathDir(p) {
+		if _, err := fs.Stat(p); err == nil {
+			break
+		}
+		parents = append(parents, fs.PathDir(p))
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil || b.cfg.Sync == SyncNever {
+		return err
+	}
+	for _, p := range parents {
+		d, err := fs.OpenDir(p)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

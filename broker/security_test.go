@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -199,16 +200,17 @@ func TestLogInOutOfTurn(t *testing.T) {
 	})
 }
 
-// TestUsersAreKept: users that are made at run time can log in, also after a restart; deleted ones cannot.
+// TestUsersAreKept: users that are made at run time can log in, also after the broker was killed; deleted ones cannot.
 func TestUsersAreKept(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	disk := vfs.NewCrashableMem()
 	run := func(f func(b *broker.Broker, root *kadm.Client)) {
-		cfg := broker.Config{Dir: dir, Logger: logger(t)}
+		cfg := broker.Config{FS: disk, Dir: "d", Logger: logger(t)}
 		secured(&cfg)
 		b, err := broker.Start(cfg)
 		require.NoError(t, err)
 		f(b, kadm.NewClient(tcpClient(t, b, plain.Auth{User: "root", Pass: "canary-root"}.AsMechanism())))
+		disk = corpse(disk, 100) // it is killed here
 		require.NoError(t, b.Close())
 	}
 	in := func(b *broker.Broker, password string) error {
@@ -245,15 +247,16 @@ func TestUsersAreKept(t *testing.T) {
 
 func TestRulesAreKept(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	disk := vfs.NewCrashableMem()
 	mine := kadm.NewACLs().Topics("orders").ResourcePatternType(kadm.ACLPatternPrefixed).Allow("User:alice").AllowHosts("*").Operations(kadm.OpRead)
 	run := func(f func(b *broker.Broker, root, alice *kadm.Client)) {
-		cfg := broker.Config{Dir: dir, Logger: logger(t)}
+		cfg := broker.Config{FS: disk, Dir: "d", Logger: logger(t)}
 		secured(&cfg)
 		b, err := broker.Start(cfg)
 		require.NoError(t, err)
 		f(b, kadm.NewClient(tcpClient(t, b, plain.Auth{User: "root", Pass: "canary-root"}.AsMechanism())),
 			kadm.NewClient(tcpClient(t, b, scram.Auth{User: "alice", Pass: "canary-alice"}.AsSha256Mechanism())))
+		disk = corpse(disk, 100) // it is killed here
 		require.NoError(t, b.Close())
 	}
 	seen := func(b *broker.Broker, user string) []string {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
@@ -124,19 +125,26 @@ func (r *wireConn) visible(partition int32) (values []string, stable bool) {
 	return values, f.LastStableOffset == f.HighWatermark
 }
 
-// TestDeathAtEveryStepOfATransaction kills the broker at every single operation on its files while a transaction
+// deaths are the ways in which a broker ends, by what is left of what it has written and not synced, in percent.
+var deaths = []struct {
+	name string
+	sync broker.Sync
+	kept int
+}{{"killed, sync never", broker.SyncNever, 100}, {"killed, sync always", broker.SyncAlways, 100}, {"loss of power, sync always", broker.SyncAlways, 0}}
+
+// TestDeathAtEveryStepOfATransaction ends the broker at every single operation on its files while a transaction
 // commits and another one aborts, and starts it again on what was left.
 func TestDeathAtEveryStepOfATransaction(t *testing.T) {
 	t.Parallel()
-	for _, sync := range []broker.Sync{broker.SyncNever, broker.SyncAlways} {
-		t.Run(sync.String(), func(t *testing.T) {
+	for _, d := range deaths {
+		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			done, step := false, int64(1)
 			if testing.Short() {
 				step = 5
 			}
 			for n := int64(0); !done; n += step {
-				if done = dieAfter(t, sync, n); done {
+				if done = dieAfter(t, d.sync, d.kept, n); done {
 					t.Logf("%d operations", n)
 				}
 			}
@@ -145,7 +153,7 @@ func TestDeathAtEveryStepOfATransaction(t *testing.T) {
 }
 
 // dieAfter lets n operations happen. It reports whether the transactions were over by then.
-func dieAfter(t *testing.T, sync broker.Sync, n int64) (survived bool) {
+func dieAfter(t *testing.T, sync broker.Sync, kept int, n int64) (survived bool) {
 	disk := vfs.NewCrashableMem()
 	left := &atomic.Int64{}
 	left.Store(1 << 40)
@@ -165,7 +173,7 @@ func dieAfter(t *testing.T, sync broker.Sync, n int64) (survived bool) {
 		survived = bad.run(dialWire(t, b))
 	}
 	left.Store(-1)
-	disk = corpse(disk)
+	disk = corpse(disk, kept)
 	_ = b.Close() // it can write nothing any more
 
 	// The start after that dies too, again and again, a little later every time.
@@ -174,7 +182,7 @@ func dieAfter(t *testing.T, sync broker.Sync, n int64) (survived bool) {
 		cfg.FS = dyingFS{disk, left}
 		b, err := broker.Start(cfg)
 		alive := left.Swap(-1) >= 0
-		disk = corpse(disk)
+		disk = corpse(disk, kept)
 		if err == nil {
 			_ = b.Close() // as above
 		}
@@ -208,15 +216,39 @@ func dieAfter(t *testing.T, sync broker.Sync, n int64) (survived bool) {
 	return survived
 }
 
-// corpse returns what is left on a disk when the process dies, as opposed to the machine.
-func corpse(disk *vfs.MemFS) *vfs.MemFS {
-	return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+// corpse returns what is left on a disk: everything when the process dies, perhaps nothing that was not synced when the
+// machine does.
+func corpse(disk *vfs.MemFS, kept int) *vfs.MemFS {
+	return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(1, 1))})
 }
 
-// TestOpenTransactionSurvivesARestart: what was written before the stop is committed after it, by the same producer.
-func TestOpenTransactionSurvivesARestart(t *testing.T) {
+// TestOpenTransactionSurvives: what was written before a stop or a death is committed after it, by the same producer, or
+// aborted when its time is up.
+func TestOpenTransactionSurvives(t *testing.T) {
 	t.Parallel()
-	cfg := broker.Config{FS: vfs.NewMem(), Dir: "d", Logger: logger(t)}
+	for _, d := range deaths {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			openTransaction(t, d.sync, func(disk *vfs.MemFS, b *broker.Broker) *vfs.MemFS {
+				left := corpse(disk, d.kept)
+				require.NoError(t, b.Close())
+				return left
+			})
+		})
+	}
+	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		openTransaction(t, broker.SyncNever, func(disk *vfs.MemFS, b *broker.Broker) *vfs.MemFS {
+			require.NoError(t, b.Close())
+			return disk
+		})
+	})
+}
+
+func openTransaction(t *testing.T, sync broker.Sync, stop func(*vfs.MemFS, *broker.Broker) *vfs.MemFS) {
+	disk := vfs.NewCrashableMem()
+	var ahead atomic.Int64 // of the clock, in ns
+	cfg := broker.Config{FS: disk, Dir: "d", Sync: sync, Logger: logger(t), Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}
 	b, err := broker.Start(cfg)
 	require.NoError(t, err)
 	createTopic(t, b, "in", 1, nil)
@@ -227,8 +259,12 @@ func TestOpenTransactionSurvivesARestart(t *testing.T) {
 	require.Zero(t, r.produce(12, &id, "out", 0, batch{values: []string{"a"}, producer: pid, epoch: epoch, txn: true}.bytes()).ErrorCode)
 	x := &transaction{id: id, pid: pid, epoch: epoch, offset: 3}
 	require.Zero(t, do[*kmsg.TxnOffsetCommitResponse](r, 5, x.offsets()).Topics[0].Partitions[0].ErrorCode)
-	require.NoError(t, b.Close())
+	other := "y"
+	pid2, epoch2 := r.initProducer(other)
+	require.Zero(t, r.produce(12, &other, "out", 1, batch{values: []string{"late"}, producer: pid2, epoch: epoch2, txn: true}.bytes()).ErrorCode)
+	disk = stop(disk, b)
 
+	cfg.FS = disk
 	b, err = broker.Start(cfg)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, b.Close()) }()
@@ -242,11 +278,19 @@ func TestOpenTransactionSurvivesARestart(t *testing.T) {
 	end := r.endTxn(id, pid, epoch, true)
 	require.Zero(t, end.ErrorCode)
 	require.Equal(t, epoch+1, end.ProducerEpoch)
-	for p, want := range []string{"a", "b"} {
-		values, stable := r.visible(int32(p))
-		require.Equal(t, []string{want}, values)
-		require.True(t, stable)
-	}
+	values, stable = r.visible(0)
+	require.Equal(t, []string{"a"}, values)
+	require.True(t, stable)
+	values, stable = r.visible(1)
+	require.Empty(t, values)
+	require.False(t, stable, "the other transaction is still open")
+	ahead.Store(int64(2 * time.Minute)) // longer than the transaction may last
+	require.Eventually(t, func() bool {
+		values, stable = r.visible(1)
+		return stable
+	}, 20*time.Second, 10*time.Millisecond)
+	require.Equal(t, []string{"b"}, values)
+	require.Equal(t, kerr.InvalidTxnState.Code, r.endTxn(other, pid2, epoch2, true).ErrorCode)
 	offset, code := r.committedOffset(true)
 	require.Zero(t, code)
 	require.EqualValues(t, 3, offset)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -55,14 +56,17 @@ func TestApiVersions(t *testing.T) {
 	require.Equal(t, kerr.InvalidRequest.Code, do[*kmsg.ApiVersionsResponse](r, 3, bad).ErrorCode)
 }
 
-// TestClientsOfEveryAge: a client that speaks the versions of any release from 2.1 on produces, consumes in a group and
-// commits transactions.
+// TestClientsOfEveryAge: a client that speaks the versions of any release from 2.1 on creates and describes a topic, produces,
+// consumes in a group and commits transactions.
 func TestClientsOfEveryAge(t *testing.T) {
 	t.Parallel()
 	b := start(t, nil)
 	for name, v := range map[string]*kversion.Versions{
-		"2.1": kversion.V2_1_0(), "2.4": kversion.V2_4_0(), "2.8": kversion.V2_8_0(), "3.3": kversion.V3_3_0(), "3.7": kversion.V3_7_0(),
-		"3.9": kversion.V3_9_0(), "4.0": kversion.V4_0_0(), "stable": kversion.Stable(),
+		"2.1": kversion.V2_1_0(), "2.2": kversion.V2_2_0(), "2.3": kversion.V2_3_0(), "2.4": kversion.V2_4_0(), "2.5": kversion.V2_5_0(),
+		"2.6": kversion.V2_6_0(), "2.7": kversion.V2_7_0(), "2.8": kversion.V2_8_0(), "3.0": kversion.V3_0_0(), "3.1": kversion.V3_1_0(),
+		"3.2": kversion.V3_2_0(), "3.3": kversion.V3_3_0(), "3.4": kversion.V3_4_0(), "3.5": kversion.V3_5_0(), "3.6": kversion.V3_6_0(),
+		"3.7": kversion.V3_7_0(), "3.8": kversion.V3_8_0(), "3.9": kversion.V3_9_0(), "4.0": kversion.V4_0_0(), "4.1": kversion.V4_1_0(),
+		"4.2": kversion.V4_2_0(), "4.3": kversion.V4_3_0(), "4.4": kversion.V4_4_0(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,6 +87,17 @@ func TestClientsOfEveryAge(t *testing.T) {
 			}
 			require.Equal(t, map[string]bool{"0a": true, "0b": true, "2a": true, "2b": true}, got)
 			require.NoError(t, c.CommitUncommittedOffsets(ctx(t)))
+			adm := kadm.NewClient(client(t, b, kgo.MaxVersions(v)))
+			_, err := adm.CreateTopic(ctx(t), 1, 1, map[string]*string{"retention.ms": kmsg.StringPtr("1234567")}, topic+"-more")
+			require.NoError(t, err)
+			configs, err := adm.DescribeTopicConfigs(ctx(t), topic+"-more")
+			require.NoError(t, err)
+			require.True(t, slices.ContainsFunc(configs[0].Configs, func(c kadm.Config) bool { return c.Key == "retention.ms" && *c.Value == "1234567" }))
+			lag, err := adm.Lag(ctx(t), "g-"+name)
+			require.NoError(t, err)
+			group := lag["g-"+name]
+			require.NoError(t, group.Error())
+			require.LessOrEqual(t, group.Lag.Total(), int64(2)) // the markers at the ends
 		})
 	}
 }
@@ -263,6 +278,15 @@ func TestLongPollWakes(t *testing.T) {
 				require.Zero(t, r.produce(9, nil, "t", 0, batch{values: []string{"a"}}.bytes()).ErrorCode)
 			}
 		}, 0},
+		{"enough bytes of several partitions", func(r *kmsg.FetchRequest) {
+			second := r.Topics[0].Partitions[0]
+			second.Partition = 1
+			r.Topics[0].Partitions, r.MinBytes = append(r.Topics[0].Partitions, second), 130
+		}, func(t *testing.T, r *wireConn) {
+			for p := range int32(2) {
+				require.Zero(t, r.produce(9, nil, "t", p, batch{values: []string{"a"}}.bytes()).ErrorCode)
+			}
+		}, 0},
 		{"commit", func(r *kmsg.FetchRequest) { r.IsolationLevel = 1 }, func(t *testing.T, r *wireConn) {
 			pid, epoch := r.initProducer("x")
 			id := "x"
@@ -278,7 +302,7 @@ func TestLongPollWakes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, nil)
-			createTopic(t, b, "t", 1, nil)
+			createTopic(t, b, "t", 2, nil)
 			poll := dialWire(t, b)
 			req := fetchRequest("t", 0, 0)
 			req.SetVersion(12)
@@ -290,10 +314,13 @@ func TestLongPollWakes(t *testing.T) {
 			c.wake(t, dialWire(t, b))
 			resp, ok := poll.receive(req)
 			require.True(t, ok)
-			p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
-			require.Equal(t, c.want, p.ErrorCode)
+			bytes := 0
+			for _, p := range resp.(*kmsg.FetchResponse).Topics[0].Partitions {
+				require.Equal(t, c.want, p.ErrorCode)
+				bytes += len(p.RecordBatches)
+			}
 			if c.want == 0 {
-				require.NotEmpty(t, p.RecordBatches)
+				require.GreaterOrEqual(t, bytes, int(max(1, req.MinBytes)))
 			}
 		})
 	}
@@ -373,6 +400,63 @@ func TestLogAppendTime(t *testing.T) {
 	require.Equal(t, got.LogAppendTime, consume(t, c, 1)[0].Timestamp.UnixMilli())
 }
 
+// TestPipelining: what a client sends without waiting is done, and answered, in the order it was sent; a request that waits holds
+// up what is behind it on its connection, and nobody else.
+func TestPipelining(t *testing.T) {
+	t.Parallel()
+	for _, when := range []broker.Sync{broker.SyncNever, broker.SyncAlways} {
+		b := start(t, func(c *broker.Config) { c.Sync = when })
+		createTopic(t, b, "t", 1, nil)
+		var wg sync.WaitGroup
+		for range 3 { // connections
+			r := dialWire(t, b)
+			pid, epoch := r.initProducer("")
+			var sent []kmsg.Request
+			for i := range int32(10) {
+				req := kmsg.NewPtrProduceRequest()
+				req.Version, req.Acks = 9, -1
+				v := fmt.Sprint(pid, "-", i)
+				req.Topics = []kmsg.ProduceRequestTopic{{Topic: "t", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: batch{values: []string{v}, idempotent: true, producer: pid, epoch: epoch, sequence: i}.bytes()}}}}
+				md := kmsg.NewPtrMetadataRequest()
+				md.Version = 9
+				sent = append(sent, req, md)
+			}
+			wg.Go(func() {
+				for _, req := range sent {
+					r.send(req)
+				}
+			})
+			wg.Go(func() {
+				last := int64(-1)
+				for _, req := range sent {
+					resp, ok := r.receive(req) // decodes nothing but an answer of that kind
+					require.True(t, ok)
+					if p, ok := resp.(*kmsg.ProduceResponse); ok {
+						got := p.Topics[0].Partitions[0]
+						require.Zero(t, got.ErrorCode, "a batch has overtaken another")
+						require.Greater(t, got.BaseOffset, last)
+						last = got.BaseOffset
+					}
+				}
+			})
+		}
+		wg.Wait()
+		slow, other := dialWire(t, b), dialWire(t, b)
+		wait := fetchRequest("t", 0, 30)
+		wait.Version, wait.MaxWaitMillis = 12, 60_000
+		slow.send(wait)
+		md := kmsg.NewPtrMetadataRequest()
+		md.Version = 9
+		slow.send(md)
+		require.Zero(t, other.produce(9, nil, "t", 0, batch{values: []string{"x"}}.bytes()).ErrorCode) // ends the wait
+		resp, ok := slow.receive(wait)
+		require.True(t, ok)
+		require.NotEmpty(t, resp.(*kmsg.FetchResponse).Topics[0].Partitions[0].RecordBatches)
+		_, ok = slow.receive(md)
+		require.True(t, ok)
+	}
+}
+
 // TestTopicIsReplacedUnderLoad: while a producer and a consumer go on, a topic is deleted and made again, many times.
 func TestTopicIsReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -394,13 +478,22 @@ func TestTopicIsReplacedUnderLoad(t *testing.T) {
 	})
 	adm := kadm.NewClient(client(t, b))
 	ids := map[kadm.TopicID]bool{}
-	for range 20 {
-		_, err := adm.DeleteTopic(ctx(t), "t")
-		require.NoError(t, err)
+	var id kadm.TopicID
+	for i := range 20 {
+		if i%2 == 0 {
+			_, err := adm.DeleteTopic(ctx(t), "t")
+			require.NoError(t, err)
+		} else {
+			del := kmsg.NewPtrDeleteTopicsRequest()
+			del.Topics = []kmsg.DeleteTopicsRequestTopic{{TopicID: id}}
+			r := dialWire(t, b)
+			require.Zero(t, do[*kmsg.DeleteTopicsResponse](r, 6, del).Topics[0].ErrorCode)
+			require.Equal(t, kerr.UnknownTopicID.Code, do[*kmsg.DeleteTopicsResponse](r, 6, del).Topics[0].ErrorCode)
+		}
 		got, err := adm.CreateTopic(ctx(t), 2, 1, nil, "t")
 		require.NoError(t, err)
 		require.False(t, ids[got.ID], "a topic's id is used again")
-		ids[got.ID] = true
+		ids[got.ID], id = true, got.ID
 	}
 	cancel()
 	wg.Wait()

@@ -220,7 +220,9 @@ func (t *producerTable) forget() (n int) {
 			idle = append(idle, e)
 		}
 	}
-	slices.SortFunc(idle, func(a, b *producer) int { return cmp.Or(cmp.Compare(a.lastAppend, b.lastAppend), cmp.Compare(a.id, b.id)) })
+	slices.SortFunc(idle, func(a, b *producer) int {
+		return cmp.Or(cmp.Compare(a.lastAppend, b.lastAppend), cmp.Compare(a.id, b.id))
+	})
 	idle = idle[:min(len(idle), len(idle)/16+1)]
 	for _, e := range idle {
 		delete(t.byID, e.id)

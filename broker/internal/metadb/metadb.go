@@ -80,7 +80,8 @@ func Open(fs vfs.FS, dir string, o Options) (*DB, error) {
 			log.Error("metadata database: corruption", "path", i.Path, "err", i.Details)
 		},
 	}
-	p, err := l.open(dir, &pebble.Options{
+	compactions := newScheduler()
+	options := &pebble.Options{
 		FS:                          fs,
 		FormatMajorVersion:          pebbleFormat,
 		Cache:                       cache,
@@ -90,10 +91,13 @@ func Open(fs vfs.FS, dir string, o Options) (*DB, error) {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      l,
 		EventListener:               &events,
-	})
+	}
+	options.Experimental.CompactionScheduler = compactions
+	p, err := l.open(dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("open metadata database in %s: %w", dir, err)
 	}
+	compactions.opened()
 	d := &DB{p: p, l: l}
 	if err := d.checkFormat(dir); err != nil {
 		return nil, errors.Join(err, p.Close())

@@ -113,3 +113,26 @@ func TestFailingDiskIsAnError(t *testing.T) {
 		})
 	}
 }
+
+// TestCompactionsRun: the database compacts in the background once it is open, so that its tables do not pile up.
+func TestCompactionsRun(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	for round := range 3 { // the first flushes, the next ones find tables when they open
+		d, err := Open(fs, "db", Options{})
+		require.NoError(t, err)
+		for i := range 20 {
+			var b Batch
+			for k := range 20 {
+				b.Set(Key(TableTxn, fmt.Append(nil, k)), fmt.Append(nil, round, i))
+			}
+			require.NoError(t, d.Commit(&b))
+			require.NoError(t, d.p.Flush())
+		}
+		require.Eventually(t, func() bool {
+			m := d.p.Metrics()
+			return m.Compact.Count > 0 && m.Levels[0].TablesCount < 10 && m.Compact.NumInProgress == 0
+		}, 20*time.Second, time.Millisecond)
+		require.NoError(t, d.Close())
+	}
+}
