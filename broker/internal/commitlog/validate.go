@@ -10,8 +10,9 @@ import (
 
 // validate checks the batch of a client against the rules of the protocol and of the topic and
 // returns what to store: the batch itself, with log append time or re-encoded if the topic
-// wants that. The records are only looked into when a rule is about them: a compacted topic (keys),
-// a bound on the age of records, another codec.
+// wants that. Records are counted; they are only looked into, and decompressed, when a rule is about them: a compacted
+// topic (keys), a bound on the age of records, another codec. What is compressed wrongly is its readers' error, as it would cost
+// every producer more than everything else the broker does.
 func validate(data []byte, cfg *PartitionConfig, now int64) (recordbatch.Batch, error) {
 	b, err := validateHeader(data, cfg)
 	if err != nil {
@@ -51,6 +52,10 @@ func validate(data []byte, cfg *PartitionConfig, now int64) (recordbatch.Batch, 
 			}
 		}
 		shrink(buf)
+	} else if b.Codec() == codec.None {
+		if err := recordbatch.CheckRecords(b[recordbatch.HeaderSize:], b.RecordCount()); err != nil {
+			return nil, wrap(KindInvalidRecord, err, "batch of %d records", b.RecordCount())
+		}
 	}
 	if cfg.LogAppendTime {
 		b.SetLogAppendTime(now)

@@ -104,6 +104,29 @@ func varint(b []byte) (v int64, n int) {
 	return binary.Varint(b)
 }
 
+// CheckRecords reports whether payload is exactly count records, each with the offset delta of its place. It looks no
+// further into them: it costs a few nanoseconds for each.
+func CheckRecords(payload []byte, count int32) error {
+	for i := range count {
+		length, n := varint(payload)
+		if n <= 0 || length < 1 || length > int64(len(payload)-n) {
+			return fmt.Errorf("%w: record %d", errRecord, i)
+		}
+		b := payload[n+1 : n+int(length)] // after the attributes
+		payload = payload[n+int(length):]
+		if _, n = varint(b); n <= 0 { // the timestamp's delta
+			return fmt.Errorf("%w: record %d", errRecord, i)
+		}
+		if delta, n := varint(b[n:]); n <= 0 || delta != int64(i) {
+			return fmt.Errorf("%w: record %d has offset delta %d", errRecord, i, delta)
+		}
+	}
+	if len(payload) > 0 {
+		return fmt.Errorf("%w: %d bytes after the last record", errRecord, len(payload))
+	}
+	return nil
+}
+
 // AppendRecord appends a record with the given deltas and the key, value and headers of r.
 func AppendRecord(dst []byte, r *Record, timestampDelta int64, offsetDelta int32) []byte {
 	size := 1 + varintLen(timestampDelta) + varintLen(int64(offsetDelta)) +
