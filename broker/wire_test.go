@@ -212,6 +212,11 @@ func TestAcksZeroHasNoAnswer(t *testing.T) {
 	r.send(req)
 	// The next answer is that of the next request, which sees the record.
 	require.EqualValues(t, 1, r.fetch("t", 0, 0, nil).HighWatermark)
+	// A mistake ends the connection: there is no other way to tell of it.
+	req.Topics[0].Topic = "nope"
+	r.send(req)
+	_, ok := r.receive(req)
+	require.False(t, ok)
 }
 
 func TestFetchOffsets(t *testing.T) {

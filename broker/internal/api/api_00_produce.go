@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -59,10 +60,10 @@ func produce(n *Node, r *wire.Request, req *kmsg.ProduceRequest) (kmsg.Response,
 	if n.quotas.Limited() {
 		resp.ThrottleMillis = n.throttle(r.Conn, n.client(r), quota.ProducerBytes, recordBytes(req))
 	}
-	if len(wait) == 0 || req.Acks == 0 {
-		if req.Acks == 0 {
-			return nil, nil
-		}
+	if req.Acks == 0 {
+		return nil, unanswered(resp)
+	}
+	if len(wait) == 0 {
 		return resp, nil
 	}
 	r.Later(func(context.Context) kmsg.Response {
@@ -85,6 +86,19 @@ func recordBytes(req *kmsg.ProduceRequest) int {
 		}
 	}
 	return bytes
+}
+
+// unanswered is the error of a request without an answer: closing the connection is the only way to tell its client that it
+// should look at its metadata.
+func unanswered(resp *kmsg.ProduceResponse) error {
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 {
+				return fmt.Errorf("produce without acknowledgement to partition %d of %q: %w", p.Partition, t.Topic, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	}
+	return nil
 }
 
 // produceAllowed checks what concerns a whole topic of the request.

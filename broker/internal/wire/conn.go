@@ -69,6 +69,7 @@ type Conn struct {
 	authenticated atomic.Bool
 	unanswered    atomic.Int64
 	muted         atomic.Int64 // until when no further request is read, in nanoseconds of Unix time
+	used          atomic.Int64 // when it last sent something, in ns
 	// Auth is the state of the connection's authentication, owned by the handler and used by the reader only.
 	Auth any
 }
@@ -80,6 +81,7 @@ func newConn(s *Server, nc net.Conn, info *Listener) *Conn {
 		c.ip = host
 	}
 	c.authenticated.Store(!info.Authenticate)
+	c.used.Store(time.Now().UnixNano())
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
 }
@@ -163,7 +165,9 @@ func (c *Conn) read(answers chan<- answer) error {
 		return err
 	}
 	for {
-		deadline := time.Now().Add(c.s.limits.IdleTimeout)
+		now := time.Now()
+		c.used.Store(now.UnixNano())
+		deadline := now.Add(c.s.limits.IdleTimeout)
 		if !c.Authenticated() {
 			deadline = accepted.Add(c.s.limits.AuthTimeout)
 		}

@@ -190,7 +190,7 @@ func (s *Server) admit(c *Conn) error {
 		return errors.New("the broker is closing")
 	}
 	if !c.Listener.Trusted {
-		if len(s.conns) >= s.limits.Connections {
+		if len(s.conns) >= s.limits.Connections && !s.makeRoom() {
 			return fmt.Errorf("%d connections are open", len(s.conns))
 		}
 		if !c.loopback() && s.perIP[c.ip] >= s.limits.ConnectionsPerIP {
@@ -203,9 +203,37 @@ func (s *Server) admit(c *Conn) error {
 	return nil
 }
 
+// idleForRoom is how long a connection must have sent nothing to be closed for another one.
+const idleForRoom = time.Minute
+
+// makeRoom closes the connection that has been idle the longest, if any has been for long. s.mu is held.
+func (s *Server) makeRoom() bool {
+	var oldest *Conn
+	for c := range s.conns {
+		if !c.Listener.Trusted && c.unanswered.Load() == 0 && (oldest == nil || c.used.Load() < oldest.used.Load()) {
+			oldest = c
+		}
+	}
+	if oldest == nil || time.Since(time.Unix(0, oldest.used.Load())) < idleForRoom {
+		return false
+	}
+	s.warnf("idle connection closed for a new one", "peer", oldest.peer, "connections", len(s.conns))
+	oldest.close()
+	s.remove(oldest)
+	return true
+}
+
 func (s *Server) forget(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.remove(c)
+}
+
+// remove takes a connection off the books. s.mu is held.
+func (s *Server) remove(c *Conn) {
+	if _, ok := s.conns[c]; !ok {
+		return
+	}
 	delete(s.conns, c)
 	if s.perIP[c.ip]--; s.perIP[c.ip] == 0 {
 		delete(s.perIP, c.ip)

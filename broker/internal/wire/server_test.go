@@ -266,6 +266,34 @@ func TestConnectionLimits(t *testing.T) {
 			require.Equal(t, i < 3, serve(t, s, "127.0.0.1"))
 		}
 	})
+	t.Run("in all, with idle ones", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newTestServer(t, func(l *Limits) { l.Connections = 3 })
+			defer s.Close()
+			ask := func(c net.Conn) error {
+				s.send(c, 1, version(kmsg.NewPtrMetadataRequest(), 4))
+				_, err := receive(c)
+				return err
+			}
+			waits, busy, idle := s.dial(Listener{}), s.dial(Listener{}), s.dial(Listener{})
+			s.send(waits, 1, version(kmsg.NewPtrFetchRequest(), 4))
+			require.NoError(t, ask(idle))
+			time.Sleep(idleForRoom / 2)
+			require.NoError(t, ask(busy))
+			require.Error(t, ask(s.dial(Listener{})), "none has been idle for long")
+			time.Sleep(idleForRoom / 2)
+			require.NoError(t, ask(s.dial(Listener{})))
+			require.Error(t, ask(idle), "it was closed for the new one")
+			require.NoError(t, ask(busy))
+			require.Error(t, ask(s.dial(Listener{})))
+			close(s.f.release)
+			_, err := receive(waits)
+			require.NoError(t, err, "who waits for an answer is not idle")
+			synctest.Wait()
+			require.Equal(t, 3, s.Connections())
+		})
+	})
 	t.Run("per address", func(t *testing.T) {
 		t.Parallel()
 		s := newTestServer(t, func(l *Limits) { l.ConnectionsPerIP = 2 })
