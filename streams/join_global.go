@@ -83,7 +83,7 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 		return missingStream[K, R](b, fmt.Errorf("node %s: the global table belongs to another Builder: make both with one", name))
 	}
 	left := !kind.needsRight
-	return then(s, operator(name, nil, func(ctx *topology.Context, next func(Record[K, R]) error) (func(Record[K, V]) error, error) {
+	n := operator(name, nil, func(ctx *topology.Context, next func(Record[K, R]) error) (func(Record[K, V]) error, error) {
 		keyOf, join := openKey(ctx), open(ctx)
 		rows, err := g.view().open(ctx)
 		if err != nil {
@@ -115,5 +115,7 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 			}
 			return forwardJoined(ctx, next, r, v, has, f)
 		}, nil
-	}), &slot[R]{})
+	})
+	n.wantsNullKeys = left
+	return then(s, n, &slot[R]{})
 }

@@ -127,11 +127,11 @@ func writeRepartition[K, V any](w *writer, spec *repartitionSpec, e *topology.Ed
 	return w.t.AddSource(topology.SourceSpec[K, V]{Name: spec.sourceName, Topics: []string{spec.topic()}, Key: k, Value: v})
 }
 
-// keepKeys drops records without a key, uncounted: no one behind could use them. With nulls only those that have no value either.
+// keepKeys drops records without a key, uncounted: no one behind could use them. With nulls it keeps them.
 func keepKeys[K, V any](nulls bool) start[K, V, K, V] {
 	return func(_ *topology.Context, next func(Record[K, V]) error) (func(Record[K, V]) error, error) {
 		return func(r Record[K, V]) error {
-			if r.NoKey && (!nulls || r.Tombstone) {
+			if r.NoKey && !nulls {
 				return nil
 			}
 			return next(r)
