@@ -3,7 +3,7 @@ export GOTOOLCHAIN := auto
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PART ?= dsl
 
-.PHONY: test check fmt vet staticcheck race examples bench bench-broker interop fuzz stress
+.PHONY: test check fmt vet staticcheck race examples bench bench-broker interop conformance-record fuzz stress
 
 test:            ## the whole suite: needs nothing but Go
 	go test ./...
@@ -33,6 +33,9 @@ bench-broker:    ## the embedded broker beside Apache Kafka
 
 interop:         ## real Kafka, Java Kafka Streams and the Java clients against the examples and the embedded broker
 	scripts/interop.sh
+
+conformance-record: ## what Java Kafka Streams answers to conformance cases: make conformance-record IN=cases.jsonl OUT=folder/recorded.jsonl
+	java -Xmx1g -Dorg.slf4j.simpleLogger.defaultLogLevel=off -cp "$$(scripts/kafka.sh classpath)" interop/Recorder.java $(IN) $(OUT)
 
 fuzz:            ## every fuzz target for 20 s
 	scripts/fuzz.sh 20s

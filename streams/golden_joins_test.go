@@ -131,6 +131,31 @@ func TestGoldenStreamTableJoin(t *testing.T) {
 		{law: "inner with grace", in: joinScript, build: joins(false, grace, versioned...), want: "9:B-a@5 15:D-b@6 22:F-a@4"},
 		{law: "left with grace", in: joinScript, build: joins(true, grace, versioned...),
 			want: "5:A-null@3 9:B-a@5 15:D-b@6 19:C-null@9 22:F-a@4"},
+		{law: "with grace, what is dropped moves no clock", in: "r:a@0 l:null=N@20 l:-@30 l:A@1 l:B@31", build: joins(false, grace, versioned...), want: "5:A-a@1"},
+	})
+}
+
+func TestGoldenNullKeysBehindARepartition(t *testing.T) {
+	const in = "r:A=x@0 l:null=A@1 l:null=B@2 l:null=-@3"
+	key := func(_, v string) string { return v }
+	parts := func(b *streams.Builder) (streams.Stream[string, string], streams.GlobalTable[string, string]) {
+		return b.Stream("left", serde.String, serde.String).Repartition(streams.Named("parts")), b.GlobalTable("right", serde.String, serde.String)
+	}
+	playGolden(t, []golden{
+		{law: "a left join with a global table wants them", in: in, want: "2:null=A-x@1 3:null=B-null@2", build: func(b *streams.Builder) {
+			s, g := parts(b)
+			s.LeftJoinGlobal(g, key, rightMaybe).To("out")
+		}},
+		{law: "they come with and without a value", in: in, want: "2:null=A@1 3:null=B@2 4:null=null@3", build: func(b *streams.Builder) {
+			s, g := parts(b)
+			s.LeftJoinGlobal(g, key, rightMaybe).To("joined")
+			s.To("out")
+		}},
+		{law: "an inner one does not", in: in, want: "", build: func(b *streams.Builder) {
+			s, g := parts(b)
+			s.JoinGlobal(g, key, bothThere).To("joined")
+			s.To("out")
+		}},
 	})
 }
 

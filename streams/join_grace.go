@@ -89,11 +89,11 @@ type graceJoin[K, V any] struct {
 }
 
 func (g *graceJoin[K, V]) process(r Record[K, V]) error {
-	g.clock = max(g.clock, r.Time)
-	if r.Tombstone || r.NoKey && !g.left {
+	if r.Tombstone || r.NoKey && !g.left { // and moves no clock
 		g.ctx.Drop(droppedNull(r.NoKey))
 		return nil
 	}
+	g.clock = max(g.clock, r.Time)
 	passed := g.clock.AddMillis(-g.grace)
 	if r.NoKey || r.Time < passed {
 		return g.join(r)

@@ -65,6 +65,7 @@ type operation struct {
 	Kind      string   `json:"kind"`
 
 	inMemory bool // by the case's configuration
+	windowed bool // an aggregate in windows
 }
 
 type materialized struct {

@@ -1,6 +1,8 @@
 package conformance_test
 
 import (
+	"slices"
+
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams"
@@ -90,7 +92,10 @@ func buildProgram(c *recordedCase) *streams.Builder {
 	p := &program{b: streams.NewBuilder(), handles: map[string]any{}, stores: map[string]storeType{}, refs: map[string]topology.AnyStore{}}
 	for i := range c.Program {
 		o := &c.Program[i]
-		o.inMemory = keepsJoinsInMemory(c)
+		o.windowed = slices.ContainsFunc(c.Program, func(p operation) bool { return p.Op == "windowedBy" && p.ID == o.From })
+		if o.inMemory = keepsStoresInMemory(c); o.inMemory && o.Materialized != nil && o.Materialized.Store == "" {
+			o.Materialized.Store = "inMemory"
+		}
 		if r := p.apply(o); r != nil && o.ID != "" {
 			p.handles[o.ID] = r
 		}
@@ -349,6 +354,9 @@ func tableOptions[V any](o *operation) (opts []streams.TableOption) {
 func storeOptions(o *operation) (opts []streams.StoreOption) {
 	if o.Name != nil {
 		opts = append(opts, streams.Named(*o.Name))
+	}
+	if o.inMemory && o.windowed && o.Materialized == nil {
+		opts = append(opts, streams.InMemory())
 	}
 	for _, m := range materializedOptions(o.Materialized) {
 		opts = append(opts, m)

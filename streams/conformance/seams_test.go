@@ -53,7 +53,7 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 			n, err = strconv.ParseInt(value, 10, 64)
 			cfg.ChangelogRetention = millis(n)
 		case "dsl.store.suppliers.class": // see buildProgram
-			if !keepsJoinsInMemory(c) {
+			if !keepsStoresInMemory(c) {
 				err = unsupported("store suppliers " + value)
 			}
 		default:
@@ -74,8 +74,8 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 	return cfg, build, nil
 }
 
-// keepsJoinsInMemory says whether the case's stores are to be in memory by configuration, for which joins of streams have an option.
-func keepsJoinsInMemory(c *recordedCase) bool {
+// keepsStoresInMemory says whether the stores of the DSL are to be in memory by configuration, for which verbs have an option.
+func keepsStoresInMemory(c *recordedCase) bool {
 	class, _ := c.Config["dsl.store.suppliers.class"].(string)
 	return strings.HasSuffix(class, "$InMemoryDslStoreSuppliers")
 }
