@@ -101,6 +101,7 @@ func main() {
 	top, err := build(args["workload"])
 	must(err)
 	if args["mode"] == "driver" {
+		defer profile()()
 		drive(top)
 		return
 	}
@@ -133,12 +134,7 @@ func main() {
 	if err := app.Wait(ctx, streams.Running); err != nil {
 		must(<-ended)
 	}
-	if file, ok := args["cpuprofile"]; ok {
-		f, err := os.Create(file)
-		must(err)
-		must(pprof.StartCPUProfile(f))
-		defer pprof.StopCPUProfile()
-	}
+	defer profile()()
 	running, cpu0 := time.Now(), cpu()
 	for seen.Load() < expected {
 		select {
@@ -181,6 +177,18 @@ func main() {
 	b, err := json.Marshal(out)
 	must(err)
 	fmt.Println(string(b))
+}
+
+// profile begins to profile if that is asked for; what it returns ends it.
+func profile() func() {
+	file, ok := args["cpuprofile"]
+	if !ok {
+		return func() {}
+	}
+	f, err := os.Create(file)
+	must(err)
+	must(pprof.StartCPUProfile(f))
+	return pprof.StopCPUProfile
 }
 
 func rate(n int64, seconds float64) float64 {

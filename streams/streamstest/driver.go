@@ -39,6 +39,8 @@ type Driver struct {
 	order  []*topic // of what was produced and is not drained
 	one    [1]topology.Raw
 
+	offsets []committed // of a commit under way
+
 	dropped int64 // by tasks that a crash ended
 	err     error // that stopped the driver
 }
@@ -48,6 +50,12 @@ type unit struct {
 	spec runtime.TaskSpec
 	task *runtime.Task
 	in   []*partition
+}
+
+// committed is what a partition is committed at.
+type committed struct {
+	p *partition
+	runtime.Committed
 }
 
 // sent is a record on its way to a topic.
@@ -175,7 +183,7 @@ func (d *Driver) topic(name string, n int32) *topic {
 	if t == nil {
 		t = &topic{name: name, slot: len(d.topics)}
 		for range n {
-			t.partitions = append(t.partitions, &partition{})
+			t.partitions = append(t.partitions, &partition{topic: t})
 		}
 		d.topics = append(d.topics, t)
 		d.named[name] = t

@@ -15,6 +15,7 @@ type Output[K, V any] struct {
 	key   serde.Serde[K]
 	value serde.Serde[V]
 	err   error
+	t     *topic // nil until it exists
 }
 
 // Output reads a topic: an output topic, or an internal one by its full name.
@@ -28,10 +29,12 @@ func (d *Driver) Output[K, V any](topic string, k serde.Serde[K], v serde.Serde[
 
 // Len is the number of records left to read.
 func (o *Output[K, V]) Len() int {
-	if t := o.d.named[o.topic]; t != nil {
-		return t.produced.n - t.read
+	if o.t == nil {
+		if o.t = o.d.named[o.topic]; o.t == nil {
+			return 0
+		}
 	}
-	return 0
+	return o.t.produced.n - o.t.read
 }
 
 // Empty says that there is nothing left to read.
@@ -42,9 +45,8 @@ func (o *Output[K, V]) ReadRaw() (Raw, bool) {
 	if o.Empty() {
 		return Raw{}, false
 	}
-	t := o.d.named[o.topic]
-	t.read++
-	return t.produced.at(t.read - 1), true
+	o.t.read++
+	return o.t.produced.at(o.t.read - 1), true
 }
 
 // Read takes the next record; false if there is none.

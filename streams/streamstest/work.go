@@ -244,14 +244,11 @@ func (d *Driver) commit() error {
 			return err
 		}
 	}
-	type done struct {
-		p *partition
-		runtime.Committed
-	}
-	var offsets []done
+	offsets := d.offsets[:0]
 	for _, u := range d.units {
 		for _, o := range u.task.Offsets() {
-			offsets = append(offsets, done{d.named[o.Topic].partitions[o.Partition], runtime.Committed{Offset: o.Offset, Metadata: o.Metadata}})
+			i := slices.Index(u.spec.Inputs, o.TopicPartition)
+			offsets = append(offsets, committed{u.in[i], runtime.Committed{Offset: o.Offset, Metadata: o.Metadata}})
 		}
 	}
 	for _, u := range d.units {
@@ -260,9 +257,10 @@ func (d *Driver) commit() error {
 	for _, o := range offsets {
 		o.p.committed = o.Committed
 	}
+	d.offsets = offsets
 	for _, u := range d.units {
-		for i, tp := range u.spec.Inputs {
-			d.named[tp.Topic].trim(u.in[i])
+		for _, p := range u.in {
+			p.topic.trim(p)
 		}
 	}
 	return d.settle()
