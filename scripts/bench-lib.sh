@@ -15,13 +15,13 @@ failure() {
   tail -5 "$errors" >&2
 }
 
-# measure IMPL CMD...: runs a program, five minutes at most. The line of JSON that it prints last goes to the results, with IMPL if it is not empty, and with the
+# measure IMPL CMD...: runs a program, ten minutes at most. The line of JSON that it prints last goes to the results, with IMPL if it is not empty, and with the
 # cores that the rest of the machine took meanwhile.
 measure() {
   local impl=$1 line t b c p; shift
   : >"$errors"
   t=$(ms) b=$(busy) c=$(children) p=$(process)
-  if ! line=$(timeout 300 "$@" 2>>"$errors" | tail -1) || [ "${line:0:1}" != "{" ]; then
+  if ! line=$(timeout 600 "$@" 2>>"$errors" | tail -1) || [ "${line:0:1}" != "{" ]; then
     failure "$*"
     return
   fi

@@ -286,6 +286,8 @@ func median(rs []result, impl, bench, field string) (float64, int) {
 // short prints a number with the digits worth reading.
 func short(v float64) string {
 	switch {
+	case v < 0.0005:
+		return "0"
 	case v >= 1000:
 		s := strconv.FormatFloat(v, 'f', 0, 64)
 		for i := len(s) - 3; i > 0; i -= 3 {

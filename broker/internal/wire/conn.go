@@ -52,6 +52,17 @@ var (
 // Sized is implemented by responses that know about how long they will be.
 type Sized interface{ SizeHint() int }
 
+// Piece is bytes that belong into a frame at a place of it.
+type Piece struct {
+	At    int
+	Bytes []byte
+}
+
+// Pieced is implemented by responses whose large parts go to the connection from where they are. AppendPieces is AppendTo without them; they are in order.
+type Pieced interface {
+	AppendPieces(dst []byte) ([]byte, []Piece)
+}
+
 // Conn is one client connection.
 type Conn struct {
 	ID       uint64
@@ -374,6 +385,14 @@ func (c *Conn) write(answers <-chan answer) {
 func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
 	buf := responses.get()
 	b := (*buf)[:0]
+	if tcp, ok := c.nc.(*net.TCPConn); ok {
+		if p, ok := resp.(Pieced); ok {
+			b, err := c.writePieces(tcp, b, correlationID, resp, p)
+			release(resp)
+			responses.put(buf, b)
+			return err
+		}
+	}
 	if s, ok := resp.(Sized); ok {
 		b = slices.Grow(b, s.SizeHint())
 	}
@@ -385,4 +404,25 @@ func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
 	}
 	responses.put(buf, b)
 	return err
+}
+
+// writePieces writes a response without copying its pieces (writev).
+func (c *Conn) writePieces(nc *net.TCPConn, b []byte, correlationID int32, resp kmsg.Response, p Pieced) ([]byte, error) {
+	b = appendHeader(b, correlationID, resp)
+	b, pieces := p.AppendPieces(b)
+	size := len(b)
+	bufs := make(net.Buffers, 0, 2*len(pieces)+1)
+	from := 0
+	for _, x := range pieces {
+		size += len(x.Bytes)
+		bufs = append(bufs, b[from:x.At], x.Bytes)
+		from = x.At
+	}
+	bufs = append(bufs, b[from:])
+	binary.BigEndian.PutUint32(b, uint32(size-4))
+	err := nc.SetWriteDeadline(time.Now().Add(c.s.limits.WriteTimeout))
+	if err == nil {
+		_, err = bufs.WriteTo(nc)
+	}
+	return b, err
 }

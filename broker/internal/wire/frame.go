@@ -113,13 +113,18 @@ func isFlexible(key, version int16) bool {
 // appendResponse appends a whole response frame: length, header, body.
 func appendResponse(dst []byte, correlationID int32, resp kmsg.Response) []byte {
 	start := len(dst)
+	dst = resp.AppendTo(appendHeader(dst, correlationID, resp))
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	return dst
+}
+
+// appendHeader appends room for the frame's length, and the header.
+func appendHeader(dst []byte, correlationID int32, resp kmsg.Response) []byte {
 	dst = append(dst, 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
 	// The header of an ApiVersions response is never flexible: a client reads it before it knows the broker's versions.
 	if resp.IsFlexible() && resp.Key() != int16(kmsg.ApiVersions) {
 		dst = append(dst, 0)
 	}
-	dst = resp.AppendTo(dst)
-	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	return dst
 }
