@@ -37,9 +37,9 @@ type topic struct {
 // partition is one partition's log, and the task that reads it.
 type partition struct {
 	topic *topic
-	log  []topology.Raw // in order of offsets; of a compacted topic the last record of each key, in order of the keys' first ones
-	last map[string]int // of a compacted topic: where a key is in log
-	next int64          // the next record's offset
+	log   []topology.Raw // in order of offsets; of a compacted topic the last record of each key, in order of the keys' first ones
+	last  map[string]int // of a compacted topic: where a key is in log
+	next  int64          // the next record's offset
 
 	unit   *unit // nil: no task reads it
 	queue  *runtime.Queue
