@@ -57,7 +57,8 @@ type App struct {
 	threads map[string]*runtime.Thread
 	changed chan struct{} // closed at each change of state
 	report  Report
-	kafka   *kafka.Config    // of the running application
+	kafka   *kafka.Config // of the running application
+	plan    *kafka.Plan
 	globals *runtime.Globals // its global stores, once they are complete
 }
 
@@ -196,7 +197,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	a.mu.Lock()
-	a.report.StateDir, a.report.Created, a.report.Existing, a.kafka = dir.path, plan.Created, plan.Existing, clients
+	a.report.StateDir, a.report.Created, a.report.Existing, a.kafka, a.plan = dir.path, plan.Created, plan.Existing, clients, plan
 	a.mu.Unlock()
 	for aside := (time.Time{}); ; aside = time.Now() {
 		err := a.serve(ctx, dir, clients, plan)

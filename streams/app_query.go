@@ -41,7 +41,7 @@ func (a *App) CaughtUp(ctx context.Context) error {
 		return err
 	}
 	a.mu.Lock()
-	clients := a.kafka
+	clients, plan := a.kafka, a.plan
 	a.mu.Unlock()
 	reader, err := kafka.NewReader(clients, "query")
 	if err != nil {
@@ -50,7 +50,7 @@ func (a *App) CaughtUp(ctx context.Context) error {
 	defer reader.Close()
 	var before map[runtime.TopicPartition]runtime.Ends
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		ends, done, err := a.caughtUp(ctx, reader)
+		ends, done, err := a.caughtUp(ctx, reader, clients, plan)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (a *App) CaughtUp(ctx context.Context) error {
 	}
 }
 
-func (a *App) caughtUp(ctx context.Context, reader *kafka.Reader) (map[runtime.TopicPartition]runtime.Ends, bool, error) {
+func (a *App) caughtUp(ctx context.Context, reader *kafka.Reader, clients *kafka.Config, plan *kafka.Plan) (map[runtime.TopicPartition]runtime.Ends, bool, error) {
 	if s := a.State(); s >= Stopping {
 		return nil, false, fmt.Errorf("%w: it is %s", ErrNotRunning, s)
 	}
@@ -83,6 +83,9 @@ func (a *App) caughtUp(ctx context.Context, reader *kafka.Reader) (map[runtime.T
 			return nil, false, ctx.Err() // a thread that starts anew answers later
 		}
 		maps.Copy(at, ps)
+	}
+	if moving, err := reader.Unowned(ctx, clients, plan, at); err != nil || moving {
+		return nil, false, err
 	}
 	tps := slices.Collect(maps.Keys(at))
 	if len(tps) == 0 {
