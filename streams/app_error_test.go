@@ -340,7 +340,11 @@ func TestAppStopsWhileItLooksForABroker(t *testing.T) {
 	cfg := c.config("looking")
 	cfg.BootstrapServers, cfg.Kafka.Options = []string{l.Addr().String()}, nil
 	a := c.run(numbers(t), cfg)
-	require.NoError(t, a.Wait(c.ctx, streams.Rebalancing))
+	conn, err := l.Accept()
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.Read(make([]byte, 1)) // it asks, and waits
+	require.NoError(t, err)
 	a.stop()
 }
 

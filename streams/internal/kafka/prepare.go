@@ -31,7 +31,8 @@ type Plan struct {
 // Prepare checks the topics that a topology reads, and creates or checks its internal topics. Every instance does so before it joins the group: a topic
 // that appears later would cost a rebalance and a stall.
 func Prepare(ctx context.Context, c *Config, t *topology.Topology, internals []topology.InternalTopic, replication int16) (*Plan, error) {
-	cl, err := kgo.NewClient(append(c.common(c.ClientID+"-admin"), append(c.Options, kgo.DisableIdempotentWrite())...)...)
+	// Metadata are asked for under the client's context, not the caller's: a broker that accepts and never answers would hold up a stop.
+	cl, err := kgo.NewClient(append(c.common(c.ClientID+"-admin"), append(c.Options, kgo.DisableIdempotentWrite(), kgo.WithContext(ctx))...)...)
 	if err != nil {
 		return nil, err
 	}
