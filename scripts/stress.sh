@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long reliability runs: scripts/stress.sh dsl|state|group|wordcount|broker [number]
+# The long reliability runs: scripts/stress.sh dsl|state|group|wordcount|broker|crash [number]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=auto
@@ -9,5 +9,6 @@ case ${1:-} in
   group) go test ./broker/internal/group -timeout 12h -rapid.checks="${2:-50000}" ;;
   wordcount) go test ./examples/wordcount -run Killed -timeout 12h -count="${2:-50}" ;;
   broker) MILLRACE_TEST_KILLS="${2:-1000}" go test ./broker -run Killed -timeout 12h -v ;; # so many kills in each of its tests
+  crash) MILLRACE_FAULTS="${2:-1000}" go test ./streams/crashtest -timeout 12h -count=1 -v ;;
   *) sed -n 2p "$0" >&2; exit 2 ;;
 esac

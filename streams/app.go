@@ -80,11 +80,28 @@ func New(t *topology.Topology, c Config) (*App, error) {
 	if len(c.BootstrapServers) == 0 {
 		err = errors.Join(err, errors.New("streams: Config.BootstrapServers is empty: give host:port of a broker, or the address of an embedded one"))
 	}
-	if err = errors.Join(err, t.Err()); err != nil {
+	if err = errors.Join(err, t.Err(), checkTopicNames(t, c.ApplicationID)); err != nil {
 		return nil, err
 	}
 	return &App{top: t, config: c, rc: c.runtime(), running: map[string]bool{}, threads: map[string]*runtime.Thread{}, changed: make(chan struct{})}, nil
 }
+
+// checkTopicNames refuses an application id with which an internal topic's name gets too long.
+func checkTopicNames(t *topology.Topology, id string) error {
+	longest := ""
+	for _, topic := range t.InternalTopics(id) {
+		if len(topic.Name) > len(longest) {
+			longest = topic.Name
+		}
+	}
+	if n := len(longest); n > maxTopicName && id != "" {
+		return fmt.Errorf("streams: Config.ApplicationID makes the internal topic %s, whose name has %d characters of at most %d: shorten it by %d, or name the store or operator with a shorter name",
+			longest, n, maxTopicName, n-maxTopicName)
+	}
+	return nil
+}
+
+const maxTopicName = 249 // Kafka's
 
 // State is what the application is doing.
 func (a *App) State() State {
@@ -237,7 +254,9 @@ func (a *App) serve(ctx context.Context, dir *stateDir, clients *kafka.Config, p
 		if db, err = dir.openDB(&a.config); err != nil {
 			return err
 		}
-		defer func() { a.also(&err, closeDB(db, err == nil)) }()
+		defer func() {
+			a.also(&err, closeDB(db, !errors.Is(err, state.ErrDBFailed) && !errors.Is(err, state.ErrNoSpace)))
+		}()
 		defer flushNowAndThen(db)()
 	}
 	return a.runThreads(ctx, clients, plan, db)
@@ -270,7 +289,7 @@ func (a *App) also(first *error, err error) {
 func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka.Plan, db *state.DB) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, a.config.Threads+1) // from threads, and from the global stores
+	failed := make(chan error, a.config.Threads+2) // from threads, from the global stores, and about topics
 	fail := func(err error) {
 		if !errors.Is(err, state.ErrDBFailed) { // else it goes on with another database
 			a.setState(Stopping)
@@ -284,6 +303,11 @@ func (a *App) runThreads(ctx context.Context, clients *kafka.Config, plan *kafka
 	}
 	a.setGlobals(globals)
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := plan.Watch(ctx, clients); err != nil {
+			fail(err)
+		}
+	})
 	for i := range a.config.Threads {
 		wg.Go(func() {
 			if err := a.keepThread(ctx, strconv.Itoa(i+1), clients, plan, db, globals); err != nil {
@@ -348,7 +372,10 @@ func (a *App) keepThread(ctx context.Context, name string, clients *kafka.Config
 		}
 		a.threadRuns(name, false)
 		if !b.wait(ctx, err) {
-			return nil
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return fmt.Errorf("thread %s: %w", name, &runtime.StopError{Err: err})
 		}
 	}
 }
@@ -401,7 +428,7 @@ func (a *App) runThread(ctx context.Context, name string, clients *kafka.Config,
 	spec := runtime.ThreadSpec{
 		Name: name, Topology: a.top, Config: a.rc, DB: db, Consumer: consumer, Producer: producer, Reader: reader, Subtopology: plan.Subtopology,
 		Listener: runtime.Listener{Running: func(all bool) { a.threadRuns(name, all) }, Restore: a.config.OnRestore},
-		Logger:   a.config.Logger, CommitInterval: a.config.CommitInterval, MaxStep: a.config.MaxPollInterval,
+		Restarts: kafka.Restartable, Logger: a.config.Logger, CommitInterval: a.config.CommitInterval, PurgeInterval: a.config.PurgeInterval, MaxStep: a.config.MaxPollInterval,
 	}
 	if a.rc.CacheBytes > 0 {
 		spec.Cache = state.NewCache(a.rc.CacheBytes / int64(a.config.Threads))
@@ -409,10 +436,8 @@ func (a *App) runThread(ctx context.Context, name string, clients *kafka.Config,
 	if globals != nil {
 		spec.GlobalStore, spec.Global = globals.Reader, &globals.Lock
 	}
-	if a.config.OnProductionError != nil {
-		producer.OnFailure = func(f *runtime.Failure) runtime.Decision { return a.config.OnProductionError(ctx, f) }
-	}
 	t := runtime.NewThread(spec)
+	producer.OnFailure = t.Refused
 	a.mu.Lock()
 	a.threads[name] = t
 	a.mu.Unlock()
@@ -445,10 +470,10 @@ func flushNowAndThen(db *state.DB) (stop func()) {
 	return func() { close(done) }
 }
 
-// closeDB closes the database; a clean stop flushes it, so that the next start restores nothing.
-func closeDB(db *state.DB, clean bool) error {
+// closeDB closes the database. It is flushed, so that the next start restores nothing, or after a failure only what the last commits have not applied.
+func closeDB(db *state.DB, flush bool) error {
 	var err error
-	if clean {
+	if flush {
 		err = db.Flush()
 	}
 	return errors.Join(err, db.Close())

@@ -63,6 +63,8 @@ type Config struct {
 	Threads int
 	// CommitInterval is the longest time between commits. 0: 100 ms under ExactlyOnce, else 1 s.
 	CommitInterval time.Duration
+	// PurgeInterval is how often records that are processed and committed are deleted from repartition topics. 0: 30 s.
+	PurgeInterval time.Duration
 	// CacheBytes is the size of the record caches, all threads together. nil: 10 MiB; 0: no store caches, whatever its own option says.
 	CacheBytes *int64
 	// StateDir holds the stores and the instance's identity, in a folder named after the application. "": the user's state directory
@@ -143,6 +145,7 @@ func (c Config) withDefaults() (Config, error) {
 		commit = 100 * time.Millisecond
 	}
 	duration("CommitInterval", &c.CommitInterval, commit, false)
+	duration("PurgeInterval", &c.PurgeInterval, 30*time.Second, false)
 	duration("EmitInterval", &c.EmitInterval, time.Second, true)
 	duration("MaxTaskIdle", &c.MaxTaskIdle, 0, true)
 	duration("ChangelogRetention", &c.ChangelogRetention, 24*time.Hour, true)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,7 +29,8 @@ type Balancer struct {
 	// Groups answers the sub-topologies by the topics there are: a pattern matches more topics as they come.
 	Groups func(topics map[string]int32) Groups
 
-	stale atomic.Bool
+	stale  atomic.Pointer[string]    // the topology of the last assignment, if it is another one
+	moving atomic.Pointer[time.Time] // when the last assignment came, if it left partitions to no one
 }
 
 // userData travels with an assignment. A restarted static member gets its old assignment back without a rebalance, whatever has changed about it:
@@ -36,10 +38,27 @@ type Balancer struct {
 type userData struct {
 	Hash   string   `json:"hash"`
 	Topics []string `json:"topics"`
+	// Moving says that partitions have no owner until a member that gives them up has joined again.
+	Moving bool `json:"moving,omitempty"`
 }
 
-// Stale tells, once, that the last assignment was made for another topology: the member must force a rebalance.
-func (b *Balancer) Stale() bool { return b.stale.Swap(false) }
+// Stale tells, once, that the last assignment was made for another topology, and which: the member must force a rebalance. If the next assignment is
+// stale, too, others run that topology: see Balance.
+func (b *Balancer) Stale() (hash string, stale bool) {
+	if h := b.stale.Swap(nil); h != nil {
+		return *h, true
+	}
+	return "", false
+}
+
+// Moving is since when partitions have no owner because the one that had them has to join again; false if all have one. A static member that is killed before it does
+// comes back without a rebalance, so that somebody has to ask for one.
+func (b *Balancer) Moving() (since time.Time, moving bool) {
+	if at := b.moving.Load(); at != nil {
+		return *at, true
+	}
+	return time.Time{}, false
+}
 
 func (*Balancer) ProtocolName() string { return Protocol }
 func (*Balancer) IsCooperative() bool  { return true }
@@ -65,7 +84,14 @@ func (b *Balancer) ParseSyncAssignment(raw []byte) (map[string][]int32, error) {
 	}
 	var u userData
 	if err := json.Unmarshal(a.UserData, &u); err != nil || u.Hash != b.Hash {
-		b.stale.Store(true)
+		b.stale.Store(&u.Hash)
+		return map[string][]int32{}, nil // its topics may not even be ours
+	}
+	b.stale.Store(nil)
+	b.moving.Store(nil)
+	if u.Moving {
+		now := time.Now()
+		b.moving.Store(&now)
 	}
 	out := make(map[string][]int32, len(a.Topics))
 	for _, t := range a.Topics {
@@ -87,16 +113,17 @@ type topicPartition struct {
 	partition int32
 }
 
-// Balance implements kgo.ConsumerBalancerBalance.
+// Balance implements kgo.ConsumerBalancerBalance. Members of another topology than the group's get nothing: the group's is that of the members that own most
+// partitions, then of most members. So a newcomer with another version of the application does not disturb those that run; once they are gone it is the group.
 func (b *Balancer) Balance(cb *kgo.ConsumerBalancer, topics map[string]int32) kgo.IntoSyncAssignment {
 	type claim struct {
 		member     string
 		generation int32
 	}
 	owners := map[topicPartition]claim{}
-	var members []string
+	hashes := map[string]string{} // by member
 	cb.EachMember(func(m *kmsg.JoinGroupResponseMember, meta *kmsg.ConsumerMemberMetadata) {
-		members = append(members, m.MemberID)
+		hashes[m.MemberID] = string(meta.UserData)
 		for _, o := range meta.OwnedPartitions {
 			for _, p := range o.Partitions {
 				tp := topicPartition{o.Topic, p}
@@ -106,6 +133,27 @@ func (b *Balancer) Balance(cb *kgo.ConsumerBalancer, topics map[string]int32) kg
 			}
 		}
 	})
+	owned := map[string]int{}
+	for _, c := range owners {
+		owned[c.member]++
+	}
+	ruling := rulingHash(hashes, owned)
+	p := &plan{user: userData{Hash: ruling, Topics: slices.Sorted(maps.Keys(topics))}, members: map[string]map[string][]int32{}}
+	var members []string
+	for m, h := range hashes {
+		p.members[m] = map[string][]int32{}
+		if h == ruling {
+			members = append(members, m)
+		}
+	}
+	if ruling != b.Hash { // what tasks there are is for the others to know: each keeps what it has until one of them leads
+		for tp, c := range owners {
+			if hashes[c.member] == ruling {
+				p.members[c.member][tp.topic] = append(p.members[c.member][tp.topic], tp.partition)
+			}
+		}
+		return p
+	}
 	partitions := map[topology.TaskID][]topicPartition{}
 	prior := map[topology.TaskID]string{}
 	for sub, ts := range b.Groups(topics) {
@@ -120,20 +168,34 @@ func (b *Balancer) Balance(cb *kgo.ConsumerBalancer, topics map[string]int32) kg
 		}
 	}
 	target := Assign(slices.Collect(maps.Keys(partitions)), members, prior)
-	p := &plan{user: userData{b.Hash, slices.Sorted(maps.Keys(topics))}, members: map[string]map[string][]int32{}}
-	for _, m := range members {
-		p.members[m] = map[string][]int32{}
-	}
 	for id, tps := range partitions {
 		m := target[id]
 		for _, tp := range tps {
-			if c, ok := owners[tp]; ok && c.member != m && slices.Contains(members, c.member) {
+			if c, ok := owners[tp]; ok && c.member != m && hashes[c.member] != "" {
+				p.user.Moving = true
 				continue // its owner gives it up first and joins again
 			}
 			p.members[m][tp.topic] = append(p.members[m][tp.topic], tp.partition)
 		}
 	}
 	return p
+}
+
+// rulingHash is the group's topology, by the members' and how many partitions each owns.
+func rulingHash(hashes map[string]string, owned map[string]int) (ruling string) {
+	type weight struct{ owned, members int }
+	weights := map[string]weight{}
+	for m, h := range hashes {
+		w := weights[h]
+		weights[h] = weight{w.owned + owned[m], w.members + 1}
+	}
+	for i, h := range slices.Sorted(maps.Keys(weights)) {
+		w, r := weights[h], weights[ruling]
+		if i == 0 || w.owned > r.owned || w.owned == r.owned && w.members > r.members {
+			ruling = h
+		}
+	}
+	return ruling
 }
 
 // plan is one round's assignment.

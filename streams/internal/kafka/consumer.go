@@ -24,7 +24,11 @@ type Consumer struct {
 	cl       *kgo.Client
 	config   *Config
 	balancer *assignor.Balancer
-	instance string // "" for a dynamic member
+	instance string    // "" for a dynamic member
+	moved    time.Time // the assignment for which a rebalance was asked for, because it left partitions to no one
+	stale    bool      // the last assignment was for another topology, and a rebalance was asked for
+
+	hangUp context.CancelFunc // ends the client's requests
 
 	mu     sync.Mutex
 	events []runtime.Event
@@ -38,6 +42,8 @@ type Consumer struct {
 func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 	b := &assignor.Balancer{Hash: fmt.Sprintf("%016x", plan.Topology.Hash()), Groups: plan.Groups}
 	k := &Consumer{config: c, balancer: b, gone: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	k.hangUp = cancel
 	topics, pattern := plan.Subscription()
 	resets := plan.Resets(time.Now())
 	reset, ok := ResetOffset(topology.Reset{Kind: c.Reset}, time.Now())
@@ -45,6 +51,7 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 		reset = kgo.NewOffset().AtStart()
 	}
 	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-consumer"),
+		kgo.WithContext(ctx),
 		kgo.ConsumerGroup(c.ApplicationID),
 		kgo.ConsumeResetOffset(reset),
 		kgo.Balancers(b),
@@ -105,6 +112,7 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 	var err error
 	k.cl, err = kgo.NewClient(append(opts, c.Options...)...)
 	if err != nil {
+		cancel()
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
 	return k, nil
@@ -165,7 +173,7 @@ func (k *Consumer) Poll(ctx context.Context, wait time.Duration, max int, push f
 			for l := range t.Partitions {
 				p := &t.Partitions[l]
 				if p.Err != nil && failed == nil && !errors.Is(p.Err, context.Canceled) && !errors.Is(p.Err, context.DeadlineExceeded) {
-					failed = fmt.Errorf("fetch %s/%d: %w", t.Topic, p.Partition, p.Err)
+					failed = fetchError(t.Topic, p.Partition, p.Err)
 				}
 				if len(p.Records) > 0 {
 					push(runtime.TopicPartition{Topic: t.Topic, Partition: p.Partition}, k.convert(t.Topic, p.Records), p.HighWatermark)
@@ -174,6 +182,19 @@ func (k *Consumer) Poll(ctx context.Context, wait time.Duration, max int, push f
 		}
 	}
 	return failed
+}
+
+// fetchError is what a poll has brought instead of records; what concerns the group as a whole comes with no topic.
+func fetchError(topic string, partition int32, err error) error {
+	switch {
+	case errors.Is(err, kerr.InconsistentGroupProtocol):
+		return fmt.Errorf("the group has members that are no instances of this application, such as Java Kafka Streams: stop them before it starts: %w", err)
+	case errors.Is(err, kerr.InvalidSessionTimeout):
+		return fmt.Errorf("Config.SessionTimeout is outside of what the broker allows (group.min.session.timeout.ms to group.max.session.timeout.ms): %w", err)
+	case topic == "":
+		return err
+	}
+	return fmt.Errorf("fetch %s/%d: %w", topic, partition, err)
 }
 
 func (k *Consumer) convert(topic string, rs []*kgo.Record) []topology.Raw {
@@ -197,11 +218,26 @@ func (k *Consumer) Pause(ps []runtime.TopicPartition) { k.cl.PauseFetchPartition
 // Resume implements runtime.Consumer.
 func (k *Consumer) Resume(ps []runtime.TopicPartition) { k.cl.ResumeFetchPartitions(group(ps)) }
 
+// movingTime is how long a member that gives partitions up may take to join again, before others ask for a rebalance.
+const movingTime = 3 * time.Second
+
 // Rejoin implements runtime.Consumer.
-func (k *Consumer) Rejoin() {
-	if k.balancer.Stale() {
+func (k *Consumer) Rejoin() error {
+	if since, moving := k.balancer.Moving(); moving && time.Since(since) > movingTime && since != k.moved {
+		k.moved = since
 		k.cl.ForceRebalance()
 	}
+	hash, stale := k.balancer.Stale()
+	if !stale {
+		return nil
+	}
+	if k.stale { // a rebalance did not help
+		return &runtime.LocalError{Err: fmt.Errorf("the group %s runs another topology (%s) than this instance (%s): stop its other instances before this version starts, or give "+
+			"this application an ApplicationID of its own", k.config.ApplicationID, hash, k.balancer.Hash)}
+	}
+	k.stale = true
+	k.cl.ForceRebalance()
+	return nil
 }
 
 // Commit implements runtime.Consumer. A rebalance that has begun is no reason to fail: the partitions are this member's until its own callback
@@ -288,40 +324,49 @@ func (k *Consumer) Abandon() {
 	}
 }
 
-// Close implements runtime.Consumer. kgo leaves the group only for a dynamic member: a static one is taken out here, so that the others get its
-// tasks at once.
+// Close implements runtime.Consumer. The client is closed as Kill does, and the member taken out of the group by another one: kgo would not do so for a static
+// member, and it waits for a rebalance to end in which the group may be waiting for a dead member.
 func (k *Consumer) Close(ctx context.Context) error {
-	k.Abandon()
 	member, _ := k.cl.GroupMetadata()
-	var leave error
-	if k.instance != "" && member != "" {
-		req := kmsg.NewPtrLeaveGroupRequest()
-		req.Group, req.MemberID = k.config.ApplicationID, member
-		m := kmsg.NewLeaveGroupRequestMember()
-		m.MemberID, m.InstanceID = member, &k.instance
-		req.Members = append(req.Members, m)
-		cl, err := kgo.NewClient(append(k.config.common(k.config.ClientID+"-leave"), k.config.Options...)...)
-		if err != nil {
-			return fmt.Errorf("leave group: %w", err)
-		}
-		defer cl.Close()
-		k.cl.Close()
-		resp, err := req.RequestWith(ctx, cl)
-		if err == nil {
-			err = kerr.ErrorForCode(resp.ErrorCode)
-		}
-		if err != nil {
-			leave = fmt.Errorf("leave group: %w", err)
-		}
-		return leave
+	k.Kill()
+	if member == "" && k.instance == "" {
+		return nil // a static member may have joined without having heard of it: its instance id is enough
 	}
-	k.cl.Close()
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID = k.config.ApplicationID, member
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = member
+	if k.instance != "" {
+		m.InstanceID = &k.instance
+	}
+	req.Members = append(req.Members, m)
+	cl, err := kgo.NewClient(append(k.config.common(k.config.ClientID+"-leave"), k.config.Options...)...)
+	if err != nil {
+		return fmt.Errorf("leave group: %w", err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err == nil && len(resp.Members) > 0 {
+		err = kerr.ErrorForCode(resp.Members[0].ErrorCode)
+	}
+	if err != nil && !errors.Is(err, kerr.UnknownMemberID) { // it had not joined, or was taken out
+		return fmt.Errorf("leave group: %w", err)
+	}
 	return nil
 }
+
+// leaveTime is how long leaving the group may take.
+const leaveTime = 2 * time.Second
 
 // Kill closes the client without leaving the group: what a crash would look like to the others.
 func (k *Consumer) Kill() {
 	k.Abandon()
+	k.hangUp()
 	k.cl.Close()
 }
 

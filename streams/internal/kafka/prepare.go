@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/streams/internal/assignor"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
@@ -26,6 +27,8 @@ type Plan struct {
 	Subs              []topology.Subtopology
 	Created, Existing []string // internal topics
 	GlobalPartitions  map[string]int32
+
+	ids map[string]kadm.TopicID // of the topics that have to stay, once they are known
 }
 
 // Prepare checks the topics that a topology reads, and creates or checks its internal topics. Every instance does so before it joins the group: a topic
@@ -69,6 +72,11 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, internals []t
 			}
 		}
 	}
+	if c.ExactlyOnce {
+		if err := transactions(ctx, adm); err != nil {
+			return nil, err
+		}
+	}
 	for _, want := range internals {
 		n := partitions(counts, want)
 		if d, ok := topics[want.Name]; ok && d.Err == nil {
@@ -84,12 +92,129 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, internals []t
 		}
 		p.Created = append(p.Created, want.Name)
 	}
+	if err := checkPolicies(ctx, adm, internals, p.Existing); err != nil {
+		return nil, err
+	}
 	if len(p.Created) > 0 {
 		if err := known(ctx, adm, p.Created); err != nil {
 			return nil, err
 		}
 	}
+	p.ids = map[string]kadm.TopicID{}
+	for _, s := range p.Subs {
+		for _, src := range s.Sources {
+			for _, topic := range src.Topics {
+				name := t.FullName(c.ApplicationID, topic)
+				p.ids[name] = topics[name].ID
+			}
+		}
+	}
+	for _, internal := range t.InternalTopics(c.ApplicationID) {
+		p.ids[internal.Name] = topics[internal.Name].ID
+	}
 	return p, nil
+}
+
+// Watch looks at the topics again and again, until ctx is done or one was deleted: nothing else tells.
+func (p *Plan) Watch(ctx context.Context, c *Config) error {
+	cl, err := kgo.NewClient(append(c.common(c.ClientID+"-topics"), append(c.Options, kgo.DisableIdempotentWrite())...)...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	names := slices.Sorted(maps.Keys(p.ids))
+	missing := map[string]int{}
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		m, err := adm.Metadata(ctx, names...)
+		if err != nil {
+			continue // the broker is away
+		}
+		for _, name := range names {
+			t, ok := m.Topics[name]
+			switch was := p.ids[name]; {
+			case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
+				if missing[name]++; missing[name] > 1 {
+					return &runtime.LocalError{Err: fmt.Errorf("topic %s was deleted while the application ran: %s", name, p.remedy(name))}
+				}
+			case t.Err != nil:
+			case was != (kadm.TopicID{}) && t.ID != was:
+				return &runtime.LocalError{Err: fmt.Errorf("topic %s was deleted and made anew while the application ran: %s", name, p.remedy(name))}
+			default:
+				p.ids[name], missing[name] = t.ID, 0
+			}
+		}
+	}
+}
+
+const watchInterval = 2 * time.Second
+
+func (p *Plan) remedy(topic string) string {
+	if slices.Contains(p.Created, topic) || slices.Contains(p.Existing, topic) {
+		return "start it again, and it makes the topic anew; what was in it is lost"
+	}
+	return "create it, then start again"
+}
+
+// transactions says whether the broker can do what exactly-once needs: TxnOffsetCommit with the group's generation (KIP-447).
+func transactions(ctx context.Context, adm *kadm.Client) error {
+	versions, err := adm.ApiVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("api versions: %w", err)
+	}
+	for _, v := range versions {
+		if v.Err != nil {
+			continue
+		}
+		if most, ok := v.KeyMaxVersion(int16(kmsg.TxnOffsetCommit)); !ok || most < 3 {
+			return &runtime.LocalError{Err: fmt.Errorf("Config.Guarantee is exactly_once_v2, but broker %d (%s) is too old for it: use Apache Kafka 2.5 or newer, or streams.AtLeastOnce",
+				v.NodeID, v.VersionGuess())}
+		}
+	}
+	return nil
+}
+
+// checkPolicies refuses an internal topic that is cleaned up otherwise than it has to be: by that, state or records on their way would be lost.
+func checkPolicies(ctx context.Context, adm *kadm.Client, topics []topology.InternalTopic, existing []string) error {
+	if len(existing) == 0 {
+		return nil
+	}
+	configs, err := adm.DescribeTopicConfigs(ctx, existing...)
+	if err != nil {
+		return fmt.Errorf("configuration of internal topics: %w", err)
+	}
+	for _, want := range topics {
+		c, err := configs.On(want.Name, nil)
+		if err != nil || c.Err != nil { // just created, or not for us to see
+			continue
+		}
+		for _, kv := range c.Configs {
+			wanted := want.Config["cleanup.policy"]
+			if kv.Key != "cleanup.policy" || safePolicy(wanted, kv.MaybeValue()) {
+				continue
+			}
+			return &runtime.LocalError{Err: fmt.Errorf("internal topic %s has cleanup.policy=%s, but needs %s, or it loses what the application relies on: set it back with kafka-configs, or stop all "+
+				"instances, reset the application and start again", want.Name, kv.MaybeValue(), wanted)}
+		}
+	}
+	return nil
+}
+
+// safePolicy says that a policy removes no more than the one that is wanted.
+func safePolicy(wanted, found string) bool {
+	for p := range strings.SplitSeq(found, ",") {
+		if p = strings.TrimSpace(p); p != "" && !strings.Contains(wanted, p) {
+			return false
+		}
+	}
+	return true
 }
 
 // noBroker is the error of a first request: its text is for a person, its cause for Restartable.

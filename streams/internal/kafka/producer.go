@@ -29,6 +29,8 @@ type Producer struct {
 	txnID  string // "" without transactions
 	tv2    bool   // transaction version 2: TxnOffsetCommit adds the group by itself (KIP-890)
 	inTxn  bool
+	id     int64 // of the producer when the transaction began
+	epoch  int16
 	sent   bool
 
 	topics  []sinkTopic // by Destination.Slot - 1
@@ -42,8 +44,8 @@ type Producer struct {
 	failed []failure
 	broken atomic.Bool // something is in failed
 
-	// OnFailure decides about a record that the broker or the client refused; nil fails. It runs in the thread.
-	OnFailure func(f *runtime.Failure) runtime.Decision
+	// OnFailure decides about a record that the broker refused, and does what was decided; nil fails. It runs in the thread.
+	OnFailure func(ctx context.Context, f *runtime.Failure) error
 }
 
 type sinkTopic struct {
@@ -59,6 +61,12 @@ type failure struct {
 	err error
 }
 
+const (
+	batchBytes      = 1_000_000
+	recordBytes     = batchBytes - 512 // the largest record: a batch has a header, a record the lengths of its parts
+	bufferedRecords = 50_000
+)
+
 // NewProducer makes the producer. Under exactly-once it asks for the producer id first: that ends what a predecessor has left open, so that
 // committed offsets and changelogs are stable soon.
 func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, error) {
@@ -66,8 +74,8 @@ func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, erro
 	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-producer"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(c.Linger),
-		kgo.ProducerBatchMaxBytes(1_000_000),
-		kgo.MaxBufferedRecords(50_000),
+		kgo.ProducerBatchMaxBytes(batchBytes),
+		kgo.MaxBufferedRecords(bufferedRecords),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ConcurrentTransactionsBackoff(2*time.Millisecond),
 	)
@@ -85,6 +93,9 @@ func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, erro
 	}
 	if _, _, err := p.cl.ProducerID(ctx); err != nil {
 		p.cl.Close()
+		if errors.Is(err, kerr.InvalidTransactionTimeout) {
+			return nil, fmt.Errorf("Config.TransactionTimeout %v is above what the broker allows (transaction.max.timeout.ms): %w", c.TxnTimeout, err)
+		}
 		return nil, fmt.Errorf("producer id: %w", err)
 	}
 	req := kmsg.NewPtrApiVersionsRequest()
@@ -115,6 +126,9 @@ func (p *Producer) Send(o *topology.Outgoing) error {
 		}
 		o.To.Slot = i + 1
 	}
+	if size := size(o); size > recordBytes {
+		return &topology.EncodeError{Topic: o.To.Topic, Part: "record", Err: fmt.Errorf("%w: it has %d bytes, and %d is the most", kerr.MessageTooLarge, size, recordBytes)}
+	}
 	t := &p.topics[o.To.Slot-1]
 	part := o.Partition
 	switch {
@@ -137,6 +151,15 @@ func (p *Producer) Send(o *topology.Outgoing) error {
 	}
 	r.Headers = headers(o.Headers)
 	return p.produce(r, t.promise)
+}
+
+// size is about that of a record in a batch.
+func size(o *topology.Outgoing) int {
+	n := len(o.Key) + len(o.Value)
+	for _, h := range o.Headers {
+		n += len(h.Key) + len(h.Value) + 10
+	}
+	return n
 }
 
 func (p *Producer) topic(name string) (int, error) {
@@ -280,7 +303,7 @@ func headers(hs topology.Headers) []kgo.RecordHeader {
 
 func (p *Producer) produce(r *kgo.Record, promise func(*kgo.Record, error)) error {
 	if p.broken.Load() {
-		if err := p.decide(); err != nil {
+		if err := p.lost(); err != nil {
 			return err
 		}
 	}
@@ -289,6 +312,10 @@ func (p *Producer) produce(r *kgo.Record, promise func(*kgo.Record, error)) erro
 			return fmt.Errorf("begin transaction: %w", err)
 		}
 		p.inTxn = true
+		var err error
+		if p.id, p.epoch, err = p.cl.ProducerID(context.Background()); err != nil {
+			return fmt.Errorf("producer id: %w", err)
+		}
 	}
 	p.sent = true
 	p.cl.Produce(context.Background(), r, promise)
@@ -306,23 +333,58 @@ func (p *Producer) acknowledged(r *kgo.Record, err error) {
 	p.broken.Store(true)
 }
 
-// decide asks about the records that failed. Only a refusal of the record itself can be decided upon: after any other error a part of the
-// records may be missing.
-func (p *Producer) decide() error {
+// refused says that the broker has refused the record itself. After any other error a part of the records may be missing.
+func (f failure) refused() bool {
+	return errors.Is(f.err, kerr.MessageTooLarge) || errors.Is(f.err, kerr.InvalidTimestamp) || errors.Is(f.err, kerr.InvalidRecord)
+}
+
+// lost is the first error that no handler is asked about.
+func (p *Producer) lost() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.failed {
+		if !f.refused() {
+			return p.failure(f)
+		}
+	}
+	return nil
+}
+
+func (p *Producer) failure(f failure) error {
+	hint := ""
+	switch {
+	case errors.Is(f.err, kerr.MessageTooLarge):
+		hint = fmt.Sprintf(": a record of %d bytes in a batch of at most %d: raise max.message.bytes of the topic, or write less", len(f.r.Key)+len(f.r.Value), batchBytes)
+	case errors.Is(f.err, kerr.UnknownTopicOrPartition):
+		hint = ": was the topic deleted?"
+	}
+	return fmt.Errorf("produce to %s/%d: %w%s", f.r.Topic, f.r.Partition, f.err, hint)
+}
+
+// decide asks about the records that were refused, all of them: it is called when every record has its answer. A broker refuses batches: where more than one record
+// of a partition was refused it may be any one's fault, and none is dropped.
+func (p *Producer) decide(ctx context.Context) error {
 	p.mu.Lock()
 	fs := p.failed
 	p.failed = nil
 	p.broken.Store(false)
 	p.mu.Unlock()
+	batches := map[runtime.TopicPartition]int{}
 	for _, f := range fs {
-		err := fmt.Errorf("produce to %s/%d: %w", f.r.Topic, f.r.Partition, f.err)
-		refused := errors.Is(f.err, kerr.MessageTooLarge) || errors.Is(f.err, kerr.InvalidTimestamp) || errors.Is(f.err, kerr.InvalidRecord)
-		_, log := p.logs[runtime.TopicPartition{Topic: f.r.Topic, Partition: f.r.Partition}]
-		if !refused || log || p.OnFailure == nil {
+		batches[runtime.TopicPartition{Topic: f.r.Topic, Partition: f.r.Partition}]++
+	}
+	for _, f := range fs {
+		err := p.failure(f)
+		tp := runtime.TopicPartition{Topic: f.r.Topic, Partition: f.r.Partition}
+		if _, log := p.logs[tp]; !f.refused() || log || p.OnFailure == nil {
 			return err
 		}
-		fail := &runtime.Failure{Err: err, Key: f.r.Key, Value: f.r.Value, Time: topology.Time(f.r.Timestamp.UnixMilli())}
-		if p.OnFailure(fail) == runtime.Fail {
+		if n := batches[tp]; n > 1 {
+			return fmt.Errorf("%w (with %d other records that went to the partition with it: none is dropped)", err, n-1)
+		}
+		fail := &runtime.Failure{Err: err, Node: "sink of " + f.r.Topic, Record: topology.RecordMetadata{Topic: f.r.Topic, Partition: f.r.Partition, Offset: -1}, Key: f.r.Key,
+			Value: f.r.Value, Time: topology.Time(f.r.Timestamp.UnixMilli())}
+		if err := p.OnFailure(ctx, fail); err != nil {
 			return err
 		}
 	}
@@ -334,8 +396,13 @@ func (p *Producer) Flush(ctx context.Context) error {
 	if err := p.cl.Flush(ctx); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
-	if p.broken.Load() {
-		return p.decide()
+	for p.broken.Load() {
+		if err := p.decide(ctx); err != nil {
+			return err
+		}
+		if err := p.cl.Flush(ctx); err != nil { // the dead letters
+			return fmt.Errorf("flush: %w", err)
+		}
 	}
 	return nil
 }
@@ -346,6 +413,14 @@ func (p *Producer) Commit(ctx context.Context, offsets []runtime.Offset, c runti
 	p.sent = false
 	if !p.inTxn {
 		return nil
+	}
+	// Where records were deleted behind what it wrote last, kgo takes a transaction that has timed out for a broker's lapse of memory: it asks for another epoch and writes
+	// on, in another transaction, while what was written before is aborted.
+	switch id, epoch, err := p.cl.ProducerID(ctx); {
+	case err != nil:
+		return fmt.Errorf("producer id: %w", err)
+	case id != p.id || epoch != p.epoch:
+		return fmt.Errorf("the transaction has ended before its commit: %w", kerr.InvalidProducerEpoch)
 	}
 	if err := p.commitOffsets(ctx, offsets, c.(*Consumer)); err != nil {
 		return err
@@ -362,10 +437,7 @@ func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, 
 	if len(offsets) == 0 {
 		return nil
 	}
-	id, epoch, err := p.cl.ProducerID(ctx)
-	if err != nil {
-		return fmt.Errorf("producer id: %w", err)
-	}
+	id, epoch := p.id, p.epoch
 	if !p.tv2 {
 		err := c.retry(ctx, "add offsets to transaction", func() error {
 			add := kmsg.NewPtrAddOffsetsToTxnRequest()
@@ -415,6 +487,19 @@ func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, 
 		}
 		return nil
 	})
+}
+
+// Full implements runtime.Producer.
+func (p *Producer) Full() bool { return p.cl.BufferedProduceRecords() >= bufferedRecords }
+
+// Abort implements runtime.Producer.
+func (p *Producer) Abort(ctx context.Context) {
+	if !p.inTxn || p.cl.AbortBufferedRecords(ctx) != nil {
+		return
+	}
+	if err := p.cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		p.config.Logger.Debug("the transaction is left to its timeout or to the next producer", "transactional_id", p.txnID, "error", err)
+	}
 }
 
 // Close implements runtime.Producer.

@@ -95,6 +95,22 @@ func (r *Reader) learn(ctx context.Context, topics []string) error {
 	return nil
 }
 
+// Purge implements runtime.Reader.
+func (r *Reader) Purge(ctx context.Context, below map[runtime.TopicPartition]int64) error {
+	offsets := kadm.Offsets{}
+	for tp, at := range below {
+		offsets.Add(kadm.Offset{Topic: tp.Topic, Partition: tp.Partition, At: at, LeaderEpoch: -1})
+	}
+	rs, err := r.adm.DeleteRecords(ctx, offsets)
+	if err == nil {
+		err = rs.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("delete processed records: %w", err)
+	}
+	return nil
+}
+
 // DeleteRetention implements runtime.Reader.
 func (r *Reader) DeleteRetention(ctx context.Context, topic string) (int64, error) {
 	cs, err := r.adm.DescribeTopicConfigs(ctx, topic)
@@ -132,7 +148,36 @@ func (r *Reader) Fetch(ctx context.Context, from map[runtime.TopicPartition]int6
 	return out
 }
 
-func (r *Reader) fetch(ctx context.Context, from map[runtime.TopicPartition]int64, l runtime.FetchLimits) (b runtime.ReadBatch) {
+// fetch asks once, and once more for each partition whose answer was empty although it has committed offsets ahead: an answer has a bound of bytes, and a broker
+// leaves the partitions empty for which there was no room. Only the answer to a partition's own question tells that compaction has left nothing there.
+func (r *Reader) fetch(ctx context.Context, from map[runtime.TopicPartition]int64, l runtime.FetchLimits) runtime.ReadBatch {
+	b := r.fetchOnce(ctx, from, l)
+	if b.Err != nil {
+		return b
+	}
+	for i := range b.Partitions {
+		p := &b.Partitions[i]
+		if !p.Empty || p.Stable <= p.Next {
+			continue
+		}
+		if len(from) > 1 {
+			alone := r.fetchOnce(ctx, map[runtime.TopicPartition]int64{p.TopicPartition: p.Next}, l)
+			if alone.Err != nil {
+				return alone
+			}
+			if len(alone.Partitions) == 0 {
+				continue
+			}
+			*p = alone.Partitions[0]
+		}
+		if p.Empty {
+			p.Next = max(p.Next, p.Stable)
+		}
+	}
+	return b
+}
+
+func (r *Reader) fetchOnce(ctx context.Context, from map[runtime.TopicPartition]int64, l runtime.FetchLimits) (b runtime.ReadBatch) {
 	reqs := map[int32]*kmsg.FetchRequest{}
 	names := map[[16]byte]string{}
 	r.mu.Lock()
@@ -202,15 +247,12 @@ func (r *Reader) read(tp runtime.TopicPartition, from map[runtime.TopicPartition
 	if fp.Err != nil {
 		return p, fmt.Errorf("read changelog %s/%d at %d: %w", tp.Topic, tp.Partition, from[tp], fp.Err)
 	}
-	p = runtime.ReadPartition{TopicPartition: tp, Next: max(next, from[tp]), Stable: fp.LastStableOffset, Records: make([]state.Restored, len(fp.Records))}
+	p = runtime.ReadPartition{TopicPartition: tp, Next: max(next, from[tp]), Stable: fp.LastStableOffset, Empty: len(rp.RecordBatches) == 0, Records: make([]state.Restored, len(fp.Records))}
 	for i, rec := range fp.Records {
 		p.Records[i] = state.Restored{Key: rec.Key, Value: rec.Value, Offset: rec.Offset, Time: topology.Time(rec.Timestamp.UnixMilli())}
 		for _, h := range rec.Headers {
 			p.Records[i].Headers = append(p.Records[i].Headers, serde.Header{Key: h.Key, Value: h.Value})
 		}
-	}
-	if len(rp.RecordBatches) == 0 && fp.LastStableOffset > p.Next {
-		p.Next = fp.LastStableOffset // nothing is left below: compaction took it
 	}
 	return p, nil
 }

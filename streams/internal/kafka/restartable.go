@@ -24,12 +24,14 @@ func Restartable(err error) bool {
 	var node *topology.NodeError
 	var decode *topology.DecodeError
 	var local *runtime.LocalError
+	var panicked *topology.PanicError
 	switch {
-	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local):
+	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local), errors.As(err, &panicked):
 		return false
 	}
 	for _, refused := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
-		kerr.SaslAuthenticationFailed, kerr.InconsistentGroupProtocol, kerr.InvalidTopicException, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp} {
+		kerr.SaslAuthenticationFailed, kerr.InconsistentGroupProtocol, kerr.InvalidTopicException, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp,
+		kerr.InvalidSessionTimeout, kerr.InvalidTransactionTimeout, kerr.UnsupportedVersion, kerr.UnsupportedForMessageFormat, kerr.InvalidReplicationFactor, kerr.PolicyViolation} {
 		if errors.Is(err, refused) {
 			return false
 		}

@@ -48,8 +48,8 @@ type Consumer interface {
 	Resume(ps []TopicPartition)
 	// Commit commits offsets outside of a transaction.
 	Commit(ctx context.Context, offsets []Offset) error
-	// Rejoin asks for a rebalance if the last assignment was made for another topology.
-	Rejoin()
+	// Rejoin asks for a rebalance if the last assignment was made for another topology. It is an error if that did not help: others run that topology.
+	Rejoin() error
 	// TakenOver asks the group whether another process has this member's identity.
 	TakenOver(ctx context.Context) bool
 	// Close leaves the group. From now on no event waits for the thread.
@@ -72,6 +72,10 @@ type Producer interface {
 	Commit(ctx context.Context, offsets []Offset, c Consumer) error
 	Produced() bool
 	Transactional() bool
+	// Full says that Send waits for the broker to take records. Any goroutine may ask.
+	Full() bool
+	// Abort ends the transaction without its records, if there is one and the broker answers before ctx is done.
+	Abort(ctx context.Context)
 	// Close drops what is not acknowledged.
 	Close()
 }
@@ -88,6 +92,8 @@ type Reader interface {
 	Ends(ctx context.Context, ps []TopicPartition) (map[TopicPartition]Ends, error)
 	// Fetch reads committed records from the positions on; it answers on the channel, once.
 	Fetch(ctx context.Context, from map[TopicPartition]int64, l FetchLimits) <-chan ReadBatch
+	// Purge deletes the records of partitions below the offsets.
+	Purge(ctx context.Context, below map[TopicPartition]int64) error
 	// DeleteRetention is the topic's delete.retention.ms if it is compacted, else -1.
 	DeleteRetention(ctx context.Context, topic string) (int64, error)
 	Close()
@@ -111,4 +117,5 @@ type ReadPartition struct {
 	Records []state.Restored
 	Next    int64 // the position behind what was read: aborted records, markers and gaps included
 	Stable  int64 // the last stable offset
+	Empty   bool  // the answer had not even a batch without records
 }

@@ -44,6 +44,12 @@ func (t *Task) Offsets() []Offset {
 	return out
 }
 
+// Metadata is what goes with an offset of q.
+func (t *Task) Metadata(q *Queue) string {
+	values, _ := t.in.ProcessorMetadata()
+	return encodeMetadata(q.partitionTime, values)
+}
+
 // Apply adds what the stores have written since the last Apply to b, with how far their changelogs go: positions has an entry for every store of
 // Changelogs; that of a Source is at SourceOffset. The stores see it as applied once b is committed; if that fails the task must be closed.
 func (t *Task) Apply(b *state.Batch, positions map[string]state.Position) error {

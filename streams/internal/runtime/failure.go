@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
@@ -16,12 +18,21 @@ type host Task
 
 var _ topology.Host = (*host)(nil)
 
+// Send asks the handler about a record that cannot be sent, as about one that cannot be encoded.
 func (h *host) Send(o *topology.Outgoing) error {
 	err := h.spec.Collector.Send(o)
+	if err == nil {
+		return nil
+	}
 	if _, ok := err.(*topology.NameError); ok {
 		return err
 	}
-	return topology.Fatal(err)
+	var refused *topology.EncodeError
+	if !errors.As(err, &refused) {
+		return topology.Fatal(err)
+	}
+	r := h.record
+	return (*Task)(h).failed(&topology.NodeError{Node: o.To.Node, Task: h.spec.ID, Record: topology.RecordMetadata{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Err: refused})
 }
 
 func (h *host) Partitions(topic string) (int32, error) {
@@ -69,28 +80,54 @@ func (t *Task) undecodable(raw *topology.Raw, err error) error {
 }
 
 func (t *Task) decide(h Handler, f *Failure, reason string) error {
+	err := decide(t.ctx, h, f, reason, t.spec.Config.DeadLetterTopic, t.spec.Collector, t.spec.Logger)
+	if err == nil {
+		t.drops.add(f.Node, reason)
+	}
+	return err
+}
+
+// decide asks the handler and does what it says: nil means that f was dropped.
+func decide(ctx context.Context, h Handler, f *Failure, reason, deadLetters string, c Collector, l *slog.Logger) error {
 	d := Fail
 	if h != nil {
-		d = h(t.ctx, f)
+		var err error
+		if d, err = ask(ctx, h, f); err != nil {
+			return err
+		}
 	}
 	switch d {
 	case Skip:
 	case DeadLetter:
-		if err := t.deadLetter(f); err != nil {
+		if err := deadLetter(f, deadLetters, c); err != nil {
 			return err
 		}
 	default:
 		return f.Err
 	}
-	t.drops.add(f.Node, reason)
-	t.spec.Logger.Warn("record dropped", "reason", reason, "task", f.Task, "node", f.Node, "topic", f.Record.Topic, "partition", f.Record.Partition,
+	l.Warn("record dropped", "reason", reason, "task", f.Task, "node", f.Node, "topic", f.Record.Topic, "partition", f.Record.Partition,
 		"offset", f.Record.Offset, "dead_letter", d == DeadLetter, "error", f.Err)
 	return nil
 }
 
+// Refused decides about a record that the broker has refused. What it was made of is gone: the dead letter is the record itself, its headers name the topic
+// that refused it.
+func (t *Thread) Refused(ctx context.Context, f *Failure) error {
+	return decide(ctx, t.Config.OnProductionError, f, "production error", t.Config.DeadLetterTopic, t.Producer, t.Logger)
+}
+
+// ask calls a handler. One that panics fails the task, with what it was asked about.
+func ask(ctx context.Context, h Handler, f *Failure) (d Decision, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = topology.Fatal(fmt.Errorf("the handler panics: %w: asked about: %w", &topology.PanicError{Value: p, Stack: debug.Stack()}, f.Err))
+		}
+	}()
+	return h(ctx, f), nil
+}
+
 // deadLetter writes the input record as it was fetched, with Kafka's headers (KIP-1034).
-func (t *Task) deadLetter(f *Failure) error {
-	topic := t.spec.Config.DeadLetterTopic
+func deadLetter(f *Failure, topic string, c Collector) error {
 	if topic == "" {
 		return fmt.Errorf("a handler answered DeadLetter, but Config.DeadLetterTopic is empty: %w", f.Err)
 	}
@@ -106,7 +143,7 @@ func (t *Task) deadLetter(f *Failure) error {
 		text("topic", f.Record.Topic), text("partition", strconv.Itoa(int(f.Record.Partition))), text("offset", strconv.FormatInt(f.Record.Offset, 10)))
 	o := topology.Outgoing{To: &topology.Destination{Topic: topic, Node: f.Node}, Partition: -1, Key: f.Key, Value: f.Value, Hash: f.Key,
 		Time: max(f.Time, 0), Headers: h, NoKey: f.Key == nil, Tombstone: f.Value == nil}
-	return topology.Fatal(t.spec.Collector.Send(&o))
+	return topology.Fatal(c.Send(&o))
 }
 
 // stack is the stack of a panic, or the chain of errors.

@@ -71,6 +71,15 @@ func (q *Queue) pop() {
 	q.consumed = true
 }
 
+// all are the records, in order.
+func (q *Queue) all() []topology.Raw {
+	out := make([]topology.Raw, q.n)
+	for i := range out {
+		out[i] = q.ring[(q.first+i)&(len(q.ring)-1)]
+	}
+	return out
+}
+
 // release lets go of the fetched bytes of an empty queue.
 func (q *Queue) release() {
 	if q.n == 0 {

@@ -145,11 +145,14 @@ func (t *Thread) outdated(ctx context.Context, s *changelogState, pos state.Posi
 	case pos.Next > s.ends.High:
 		return fmt.Sprintf("its changelog offset %d is beyond the log's end %d", pos.Next, s.ends.High), nil
 	}
+	if pos.Next == s.ends.High {
+		return "", nil
+	}
 	retention, err := t.Reader.DeleteRetention(ctx, s.Topic)
 	if err != nil {
 		return "", err
 	}
-	if age := wallClock() - pos.Applied; retention >= 0 && pos.Next < s.ends.High && age > Time(retention) {
+	if age := wallClock() - pos.Applied; retention >= 0 && age > Time(retention) {
 		return fmt.Sprintf("it was last written %v ago, and the changelog keeps deletes for %v only", time.Duration(age)*time.Millisecond, time.Duration(retention)*time.Millisecond), nil
 	}
 	return "", nil
@@ -186,9 +189,6 @@ func (t *Thread) readChangelogs(ctx context.Context) error {
 	for _, p := range b.Partitions {
 		if x, ok := r.active[p.TopicPartition]; ok {
 			x.c.position = max(x.c.position, p.Next)
-			if p.Next == x.c.position && len(p.Records) == 0 && p.Stable >= x.c.end {
-				x.c.position = max(x.c.position, min(p.Stable, x.c.end))
-			}
 		}
 	}
 	t.nextFetch(ctx)
@@ -304,6 +304,10 @@ func (t *Thread) startTask(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
+	for tp, rs := range m.waiting {
+		m.Push(m.queues[tp], rs)
+	}
+	m.waiting = nil
 	for tp, q := range m.queues {
 		m.high[tp] = ends[tp].High
 		next := q.next

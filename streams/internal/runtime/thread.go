@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +34,12 @@ type ThreadSpec struct {
 	Global      *sync.RWMutex
 	Listener    Listener
 	Logger      *slog.Logger
+	// Restarts says of an error of Run whether another thread takes this one's place: then the group is not told. nil: after any.
+	Restarts func(error) bool
 	// CommitInterval is the longest time between commits.
 	CommitInterval time.Duration
+	// PurgeInterval is how often processed records are deleted from repartition topics.
+	PurgeInterval time.Duration
 	// MaxStep is the longest that one turn of the loop may take.
 	MaxStep time.Duration
 }
@@ -67,6 +73,10 @@ type Thread struct {
 	inputs  map[TopicPartition]*member
 	restore restorer
 
+	internal   map[string]bool          // repartition topics
+	purged     map[TopicPartition]int64 // up to where their records were deleted
+	purging    atomic.Bool
+	lastPurge  time.Time
 	lastCommit time.Time
 	lastApply  time.Time
 	idleSince  time.Time // zero while there is something to do
@@ -79,6 +89,7 @@ type Thread struct {
 	ended      chan struct{}                      // closed when the loop is left
 
 	turn     atomic.Int64            // when the current turn began, for the watchdog
+	waits    atomic.Bool             // a commit waits for Kafka, for the watchdog
 	snapshot atomic.Pointer[[]*Task] // the running tasks, for the watchdog
 }
 
@@ -87,10 +98,11 @@ type member struct {
 	*Task
 	id        topology.TaskID
 	inputs    []TopicPartition
-	committed map[TopicPartition]Committed // of the inputs whose offsets are known
-	queues    map[TopicPartition]*Queue    // nil until it runs
-	high      map[TopicPartition]int64     // high watermarks as of the last fetch
-	paused    map[TopicPartition]bool      // for backpressure
+	committed map[TopicPartition]Committed      // of the inputs whose offsets are known
+	queues    map[TopicPartition]*Queue         // nil until it runs
+	high      map[TopicPartition]int64          // high watermarks as of the last fetch
+	waiting   map[TopicPartition][]topology.Raw // fetched before the task was opened anew
+	paused    map[TopicPartition]bool           // for backpressure
 	logs      []*changelogState
 	positions map[string]state.Position // of stores with a changelog of their own
 	chunk     int                       // how many records are processed in one go, see nextChunk
@@ -102,6 +114,12 @@ func (m *member) runs() bool { return m.queues != nil }
 func NewThread(s ThreadSpec) *Thread {
 	t := &Thread{ThreadSpec: s, tasks: map[topology.TaskID]*member{}, inputs: map[TopicPartition]*member{}, requests: make(chan *request, 16), ended: make(chan struct{})}
 	t.snapshot.Store(&[]*Task{})
+	t.internal, t.purged, t.lastPurge = map[string]bool{}, map[TopicPartition]int64{}, time.Now()
+	for _, topic := range t.Topology.InternalTopics(t.Config.ApplicationID) {
+		if topic.Kind == topology.RepartitionKind {
+			t.internal[topic.Name] = true
+		}
+	}
 	return t
 }
 
@@ -143,15 +161,7 @@ func (t *Thread) Run(ctx context.Context) (err error) {
 	t.lastCommit = time.Now()
 	ended := make(chan error, 1)
 	go func() {
-		var err error
-		for ctx.Err() == nil && err == nil {
-			t.turn.Store(time.Now().UnixNano())
-			err = t.step(ctx, work)
-		}
-		if err == nil {
-			t.turn.Store(time.Now().UnixNano())
-			err = t.commit(work, time.Now(), everything)
-		}
+		err := t.loop(ctx, work)
 		if err != nil && ctx.Err() != nil {
 			err = &StopError{err}
 		}
@@ -159,6 +169,25 @@ func (t *Thread) Run(ctx context.Context) (err error) {
 		close(t.ended)
 	}()
 	return t.watch(ctx, ended, cancel)
+}
+
+// loop turns until ctx is done, then commits. A panic outside of the nodes, in a listener or when a processor is made, is an error as any other.
+func (t *Thread) loop(ctx, work context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			p := &topology.PanicError{Value: p, Stack: debug.Stack()}
+			t.Logger.Error("panic in a stream thread", "thread", t.Name, "panic", p.Value, "stack", string(p.Stack))
+			err = &LocalError{fmt.Errorf("at %s: %w", place(p.Stack), p)}
+		}
+	}()
+	for ctx.Err() == nil {
+		t.turn.Store(time.Now().UnixNano())
+		if err := t.step(ctx, work); err != nil {
+			return err
+		}
+	}
+	t.turn.Store(time.Now().UnixNano())
+	return t.commit(work, time.Now(), everything)
 }
 
 // watch waits for the loop's end. A turn that takes too long hangs in user code, which cannot be stopped from outside: the group is left as after a crash, so that
@@ -178,9 +207,12 @@ func (t *Thread) watch(ctx context.Context, ended <-chan error, cancel context.C
 			continue
 		case <-stop:
 			why = fmt.Sprintf("processing does not stop within %v", stopTime+grace)
+			if t.Producer.Full() {
+				why += ", as no broker takes its records"
+			}
 		case <-tick.C:
 			took := time.Since(time.Unix(0, t.turn.Load()))
-			if took < t.MaxStep {
+			if took < t.MaxStep || t.waits.Load() || t.Producer.Full() { // waiting for Kafka is no hanging
 				continue
 			}
 			why = fmt.Sprintf("processing has taken %v, longer than MaxPollInterval %v", took.Round(time.Millisecond), t.MaxStep)
@@ -213,10 +245,19 @@ func (t *Thread) close(ctx context.Context, err error) error {
 		t.also(&err, m.Close())
 	}
 	if err != nil {
+		abort, cancel := context.WithTimeout(ctx, time.Second) // readers need not wait for the transaction timeout
+		t.Producer.Abort(abort)
+		cancel()
 		t.Producer.Close()
+	}
+	if err != nil && (t.Restarts == nil || t.Restarts(err) || errors.Is(err, ErrTakenOver)) {
 		t.Consumer.Kill()
 	} else {
-		err = t.Consumer.Close(ctx)
+		if left := t.Consumer.Close(ctx); left != nil { // the group finds out later
+			t.Logger.Warn("stopped without leaving the group", "thread", t.Name, "error", left)
+		}
+	}
+	if err == nil {
 		t.Producer.Close()
 	}
 	t.restore.stop()
@@ -272,10 +313,11 @@ func (t *Thread) Tasks() []topology.TaskID {
 func (t *Thread) Processed() int64 { return t.processed.Load() }
 
 const (
-	pollMax   = 3000                   // records of one poll: with what is left in the queues they last while the next are fetched
-	maxChunk  = 500                    // records of one task before the others have their turn
-	idleWait  = 100 * time.Millisecond // how long a poll waits when there is nothing to do
-	sliceTime = 50 * time.Millisecond  // how long the tasks process before the next look at events and the network
+	pollMax       = 3000                   // records of one poll: with what is left in the queues they last while the next are fetched
+	bufferedBytes = 32 << 20               // of a partition's queue, before it is paused; of a thread's, before it fetches no more while it has something to do
+	maxChunk      = 500                    // records of one task before the others have their turn
+	idleWait      = 100 * time.Millisecond // how long a poll waits when there is nothing to do
+	sliceTime     = 50 * time.Millisecond  // how long the tasks process before the next look at events and the network
 )
 
 // step is one turn of the loop: what the group says, restore, poll, process, punctuate, commit. stop only cuts the waiting for records short.
@@ -285,7 +327,9 @@ func (t *Thread) step(stop, ctx context.Context) error {
 			return err
 		}
 	}
-	t.Consumer.Rejoin()
+	if err := t.Consumer.Rejoin(); err != nil {
+		return err
+	}
 	if err := t.restoreStep(ctx); err != nil {
 		return err
 	}
@@ -349,8 +393,22 @@ func (t *Thread) handle(ctx context.Context, e Event) error {
 		}
 		return t.drop(e.Partitions)
 	default:
-		return ErrLost
+		e.Done()
+		return t.whyLost(ctx)
 	}
+}
+
+// whyLost is ErrLost with its reason: it follows the event.
+func (t *Thread) whyLost(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	for ctx.Err() == nil {
+		err := t.Consumer.Poll(ctx, 100*time.Millisecond, pollMax, func(TopicPartition, []topology.Raw, int64) {})
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrLost, err)
+		}
+	}
+	return ErrLost
 }
 
 // assign opens the tasks of newly assigned partitions. They wait for their committed offsets, then for their stores.
@@ -366,41 +424,55 @@ func (t *Thread) assign(ctx context.Context, ps []TopicPartition) error {
 		byTask[id] = append(byTask[id], tp)
 	}
 	for id, tps := range byTask {
-		known := map[TopicPartition]Committed{}
-		if old := t.tasks[id]; old != nil { // a topic was added to a pattern: the task starts anew with one input more
-			if err := t.commit(ctx, time.Now(), everything); err != nil {
-				return err
+		var err error
+		if old := t.tasks[id]; old != nil { // a topic appeared that matches a pattern: the task has one input more
+			if err = t.commit(ctx, time.Now(), everything); err == nil {
+				err = t.reopen(old, append(tps, old.inputs...))
 			}
-			for tp, q := range old.queues {
-				known[tp] = Committed{Offset: q.committed, Metadata: encodeMetadata(q.partitionTime, nil)}
-			}
-			if len(old.queues) == 0 {
-				known = old.committed
-			}
-			tps = append(tps, old.inputs...)
-			if err := t.closeTask(old); err != nil {
-				return err
-			}
+		} else {
+			err = t.open(&member{id: id, inputs: tps, committed: map[TopicPartition]Committed{}})
 		}
-		slices.SortFunc(tps, func(a, b TopicPartition) int {
-			if a.Topic < b.Topic {
-				return -1
-			}
-			return 1
-		})
-		task, err := OpenTask(TaskSpec{ID: id, Topology: t.Topology, Subtopologies: []topology.SubtopologyID{id.Subtopology}, Inputs: tps, Config: t.Config,
-			DB: t.DB, Cache: t.Cache, Collector: t.Producer, GlobalStore: t.GlobalStore, Now: wallClock, Logger: t.Logger})
 		if err != nil {
 			return err
 		}
-		m := &member{Task: task, id: id, inputs: tps, committed: known, high: map[TopicPartition]int64{},
-			paused: map[TopicPartition]bool{}, positions: map[string]state.Position{}}
-		t.tasks[id] = m
-		for _, tp := range tps {
-			t.inputs[tp] = m
-		}
 	}
 	return nil
+}
+
+// open makes a task for m.
+func (t *Thread) open(m *member) (err error) {
+	slices.SortFunc(m.inputs, func(a, b TopicPartition) int { return strings.Compare(a.Topic, b.Topic) })
+	m.Task, err = OpenTask(TaskSpec{ID: m.id, Topology: t.Topology, Subtopologies: []topology.SubtopologyID{m.id.Subtopology}, Inputs: m.inputs, Config: t.Config,
+		DB: t.DB, Cache: t.Cache, Collector: t.Producer, GlobalStore: t.GlobalStore, Now: wallClock, Logger: t.Logger})
+	if err != nil {
+		return err
+	}
+	m.high, m.paused, m.positions = map[TopicPartition]int64{}, map[TopicPartition]bool{}, map[string]state.Position{}
+	t.tasks[m.id] = m
+	for _, tp := range m.inputs {
+		t.inputs[tp] = m
+	}
+	return nil
+}
+
+// reopen gives a task other inputs, after a commit. The consumer has gone behind what the queues hold: it waits for the new ones. Until the new task runs nothing
+// must be fetched for it.
+func (t *Thread) reopen(old *member, inputs []TopicPartition) error {
+	m := &member{id: old.id, inputs: inputs, committed: old.committed, waiting: old.waiting}
+	if old.runs() {
+		m.committed, m.waiting = map[TopicPartition]Committed{}, map[TopicPartition][]topology.Raw{}
+		for tp, q := range old.queues {
+			if slices.Contains(inputs, tp) {
+				m.committed[tp] = Committed{Offset: q.committed, Metadata: old.Metadata(q)}
+				m.waiting[tp] = q.all()
+			}
+		}
+	}
+	t.Consumer.Pause(old.inputs)
+	if err := t.closeTask(old); err != nil {
+		return err
+	}
+	return t.open(m)
 }
 
 func wallClock() Time { return Time(time.Now().UnixMilli()) }
@@ -408,10 +480,19 @@ func wallClock() Time { return Time(time.Now().UnixMilli()) }
 // drop closes the tasks of revoked partitions. What they did is committed.
 func (t *Thread) drop(ps []TopicPartition) error {
 	for _, tp := range ps {
-		if m := t.inputs[tp]; m != nil {
-			if err := t.closeTask(m); err != nil {
-				return err
-			}
+		m := t.inputs[tp]
+		if m == nil {
+			continue
+		}
+		left := slices.DeleteFunc(slices.Clone(m.inputs), func(tp TopicPartition) bool { return slices.Contains(ps, tp) })
+		var err error
+		if len(left) > 0 { // a topic that matched a pattern was deleted
+			err = t.reopen(m, left)
+		} else {
+			err = t.closeTask(m)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -428,7 +509,7 @@ func (t *Thread) closeTask(m *member) error {
 
 // poll fetches when the queues have room, and waits when there is nothing to process.
 func (t *Thread) poll(ctx context.Context) error {
-	buffered, room, wait, ready := 0, 0, idleWait, false
+	buffered, bytes, room, wait, ready := 0, int64(0), 0, idleWait, false
 	now := time.Now()
 	for _, m := range t.tasks {
 		if !m.runs() {
@@ -438,6 +519,9 @@ func (t *Thread) poll(ctx context.Context) error {
 			wait, ready = 0, true
 		}
 		buffered += m.Buffered()
+		for _, q := range m.queues {
+			bytes += q.Bytes()
+		}
 		room += t.Config.BufferedRecords * len(m.inputs)
 	}
 	if wait > 0 && t.restore.busy() {
@@ -446,7 +530,7 @@ func (t *Thread) poll(ctx context.Context) error {
 	if until := t.CommitInterval - now.Sub(t.lastCommit); wait > until {
 		wait = max(until, time.Millisecond)
 	}
-	if ready && buffered >= room { // tasks that wait for a partition's records are not helped by waiting for room
+	if ready && (buffered >= room || bytes >= bufferedBytes) { // tasks that wait for a partition's records are not helped by waiting for room
 		t.balance()
 		return nil
 	}
@@ -488,10 +572,10 @@ func (t *Thread) balance() {
 	for _, m := range t.tasks {
 		for tp, q := range m.queues {
 			switch n := q.Len(); {
-			case !m.paused[tp] && n > 20*bound && n > 2*pollMax:
+			case !m.paused[tp] && (n > 20*bound && n > 2*pollMax || q.Bytes() > bufferedBytes):
 				t.Consumer.Pause([]TopicPartition{tp})
 				m.paused[tp] = true
-			case m.paused[tp] && n <= bound/2:
+			case m.paused[tp] && n <= bound/2 && q.Bytes() <= bufferedBytes/2:
 				t.Consumer.Resume([]TopicPartition{tp})
 				delete(m.paused, tp)
 			}
@@ -623,6 +707,11 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 	if err := t.flush(live); err != nil {
 		return err
 	}
+	t.waits.Store(true)
+	defer func() {
+		t.turn.Store(time.Now().UnixNano())
+		t.waits.Store(false)
+	}()
 	if err := t.Producer.Flush(ctx); err != nil {
 		return err
 	}
@@ -632,6 +721,9 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 	}
 	if t.Producer.Transactional() {
 		if t.Producer.Produced() {
+			if len(offsets) == 0 {
+				offsets = fence(live)
+			}
 			if err := t.Producer.Commit(ctx, offsets, t.Consumer); err != nil {
 				return err
 			}
@@ -658,6 +750,48 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 		m.Committed()
 	}
 	t.commits.Add(1)
+	t.purge(live, now)
+	return nil
+}
+
+// purge deletes what is processed and committed from repartition topics, beside the thread: nothing else deletes it, and nobody else reads it.
+func (t *Thread) purge(live []*member, now time.Time) {
+	if len(t.internal) == 0 || now.Sub(t.lastPurge) < t.PurgeInterval || !t.purging.CompareAndSwap(false, true) {
+		return
+	}
+	t.lastPurge = now
+	below := map[TopicPartition]int64{}
+	for _, m := range live {
+		for tp, q := range m.queues {
+			if t.internal[tp.Topic] && q.committed > 0 && q.committed != t.purged[tp] {
+				below[tp] = q.committed
+			}
+		}
+	}
+	maps.Copy(t.purged, below)
+	go func() {
+		defer t.purging.Store(false)
+		if len(below) == 0 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), t.PurgeInterval)
+		defer cancel()
+		if err := t.Reader.Purge(ctx, below); err != nil {
+			t.Logger.Debug("repartition topics keep what was processed for now", "thread", t.Name, "error", err)
+		}
+	}()
+}
+
+// fence is an offset to commit with what timers have written while nothing was consumed: it stays what it was, but only with an offset does the group refuse the
+// transaction of a thread whose tasks were given to another.
+func fence(live []*member) []Offset {
+	for _, m := range live {
+		for _, q := range m.queues {
+			if at := q.offset(); at >= 0 {
+				return []Offset{{q.TopicPartition, at, m.Metadata(q)}}
+			}
+		}
+	}
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (c *script) Commit(_ context.Context, offsets []runtime.Offset) error {
 	return nil
 }
 
-func (c *script) Rejoin()                         {}
+func (c *script) Rejoin() error                   { return nil }
 func (c *script) Pause([]runtime.TopicPartition)  {}
 func (c *script) Resume([]runtime.TopicPartition) {}
 func (c *script) TakenOver(context.Context) bool  { return false }
@@ -82,7 +82,9 @@ func (p *output) Transactional() bool                    { return false }
 func (p *output) Commit(context.Context, []runtime.Offset, runtime.Consumer) error {
 	return nil
 }
-func (p *output) Close() {}
+func (p *output) Abort(context.Context) {}
+func (p *output) Full() bool            { return false }
+func (p *output) Close()                {}
 
 type ends struct{ runtime.Reader }
 
