@@ -3,26 +3,32 @@ export GOTOOLCHAIN := auto
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PART ?= dsl
 
-.PHONY: test check fmt vet staticcheck race examples bench bench-broker interop conformance-record fuzz stress
+.PHONY: test help check fmt vet staticcheck archtest race examples bench bench-broker interop conformance-record fuzz stress
 
 test:            ## the whole suite: needs nothing but Go
 	go test ./...
 
-check: fmt vet staticcheck race examples ## what has to pass before a change lands
+help:            ## the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+check: fmt vet staticcheck archtest race examples ## what has to pass before a change lands
 
 fmt:             ## fails if a file is not formatted
 	@out="$$($$(go env GOROOT)/bin/gofmt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 
-vet:
+vet:             ## what the Go team takes for a mistake
 	go vet ./...
 
-staticcheck:
+staticcheck:     ## what staticcheck takes for one
 	go run $(STATICCHECK) ./...
+
+archtest:        ## imports go one way, and the pages of the architecture are true
+	go test ./internal/archtest
 
 race:            ## the packages with goroutines, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short ./state/... ./topology ./streams/internal/... ./streams/streamstest ./broker/...
 
-examples:
+examples:        ## the examples and the programs of the README
 	go test ./examples/...
 
 bench:           ## workloads W0-W4 beside Java Kafka Streams and a hand-written loop, on a real Kafka

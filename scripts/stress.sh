@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=auto
 case ${1:-} in
   dsl) go test ./streams/internal/randomtest -timeout 12h -rapid.checks="$((${2:-50000} / 5))" ;; # in five parts
-  state) go test ./state/... -timeout 12h -rapid.checks="${2:-50000}" ;;
+  state) go test ./state/statetest -timeout 12h -rapid.checks="${2:-50000}" ;;
   group) go test ./broker/internal/group -timeout 12h -rapid.checks="${2:-50000}" ;;
   wordcount) go test ./examples/wordcount -run Killed -timeout 12h -count="${2:-50}" ;;
   broker) MILLRACE_TEST_KILLS="${2:-1000}" go test ./broker -run Killed -timeout 12h -v ;; # so many kills in each of its tests
