@@ -62,6 +62,7 @@ func (b *Builder) Build(o ...BuildOption) (*topology.Topology, error) {
 		opt.build(&b.config)
 	}
 	t := topology.New()
+	t.Wrap(b.config.wrapper)
 	w := &writer{b, t}
 	for _, add := range b.stores {
 		add(w)

@@ -75,6 +75,7 @@ type buildConfig struct {
 	rewrites         Rewrite
 	requireNames     bool
 	tombstoneHeaders bool
+	wrapper          topology.Wrapper
 }
 
 func nodeConfigOf(opts []NodeOption) (c nodeConfig) {
@@ -334,3 +335,10 @@ func (tombstoneHeaders) build(c *buildConfig) { c.tombstoneHeaders = true }
 // TombstoneHeaders makes the changelogs of the DSL's stores carry, with a delete, the headers of the record that deleted: what an application of Java's
 // with dsl.store.format=HEADERS (KIP-1271) writes. Versioned stores have none. What a store holds is the same.
 func TombstoneHeaders() BuildOption { return tombstoneHeaders{} }
+
+type wrap struct{ w topology.Wrapper }
+
+func (w wrap) build(c *buildConfig) { c.wrapper = w.w }
+
+// Wrap makes w see every record that every processor node handles: for tracing, timing, debugging (KIP-1112).
+func Wrap(w topology.Wrapper) BuildOption { return wrap{w} }

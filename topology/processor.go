@@ -22,12 +22,12 @@ func ConnectProcessor[K, V, K2, V2 any](spec NodeSpec, f Supplier[K, V, K2, V2],
 			in.closers = append(in.closers, c)
 		}
 		run := in.ctx
-		return inContext(in, func(r Record[K, V]) error {
+		return wrapped(&ctx.Context, inContext(in, func(r Record[K, V]) error {
 			if err := p.Process(run, r); err != nil {
 				return in.fail(n, err)
 			}
 			return nil
-		}), nil
+		})), nil
 	}
 	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}
 }
@@ -62,12 +62,12 @@ func ConnectFixedKey[K, V, V2 any](spec NodeSpec, f func(*FixedKeyContext[K, V2]
 			in.closers = append(in.closers, c)
 		}
 		run := in.ctx
-		return inContext(in, func(r Record[K, V]) error {
+		return wrapped(&ctx.Context, inContext(in, func(r Record[K, V]) error {
 			if err := p.ProcessValue(run, FixedKey(r)); err != nil {
 				return in.fail(n, err)
 			}
 			return nil
-		}), nil
+		})), nil
 	}
 	return &Edge[K, V2]{t, t.add(n, parentsOf(edges))}
 }

@@ -10,7 +10,12 @@ func ConnectRouter[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, childre
 		for i, c := range children {
 			typed[i] = c.(func(Record[K2, V2]) error)
 		}
-		return f(in.context(n), typed)
+		ctx := in.context(n)
+		recv, err := f(ctx, typed)
+		if err != nil {
+			return nil, err
+		}
+		return wrapped(ctx, recv), nil
 	}
 	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}
 }

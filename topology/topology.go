@@ -46,6 +46,7 @@ type Topology struct {
 
 	internal     map[string]*RepartitionTopic // by undecorated name
 	copartitions [][]string                   // topics that must have equally many partitions
+	wrapper      Wrapper                      // or nil
 }
 
 type nodeKind uint8
@@ -245,10 +246,13 @@ func Connect[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, next func(Rec
 		if err == nil {
 			err = ctx.err
 		}
-		if err == nil && len(n.stores) > 0 {
+		if err != nil {
+			return nil, err
+		}
+		if len(n.stores) > 0 {
 			recv = inContext(in, recv)
 		}
-		return recv, err
+		return wrapped(ctx, recv), nil
 	}
 	return &Edge[K2, V2]{t, t.add(n, parentsOf(edges))}
 }
