@@ -257,7 +257,9 @@ func drawForeignJoin(g *gen) bool {
 	if !ok {
 		return false
 	}
-	r, ok := g.plainTable()
+	r, ok := g.from(func(n *node) bool {
+		return n.kind == aTable && !n.global && !n.versions && n.roots&g.nodes[l].roots == 0
+	})
 	if !ok {
 		return false
 	}
