@@ -33,6 +33,7 @@ func TestApiVersions(t *testing.T) {
 				require.Zero(t, k.MinVersion, "librdkafka compresses only if it sees version 0")
 			}
 		}
+		require.Equal(t, version >= 4, len(resp.SupportedFeatures) > 0, "Java's older clients end at features whose lowest level is 0")
 		if version >= 3 {
 			require.Contains(t, resp.FinalizedFeatures, kmsg.ApiVersionsResponseFinalizedFeature{Name: "transaction.version", MaxVersionLevel: 2, MinVersionLevel: 2})
 		}

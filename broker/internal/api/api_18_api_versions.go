@@ -40,7 +40,10 @@ func apiVersions(n *Node, r *wire.Request) (kmsg.Response, error) {
 	}
 	resp.FinalizedFeaturesEpoch = 1
 	for _, f := range features {
-		resp.SupportedFeatures = append(resp.SupportedFeatures, kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MaxVersion: f.max})
+		// Java's clients before 3.9, which ask in version 3, end at a feature whose lowest level is 0 (KAFKA-17492).
+		if req.Version >= 4 {
+			resp.SupportedFeatures = append(resp.SupportedFeatures, kmsg.ApiVersionsResponseSupportedFeature{Name: f.name, MaxVersion: f.max})
+		}
 		resp.FinalizedFeatures = append(resp.FinalizedFeatures, kmsg.ApiVersionsResponseFinalizedFeature{Name: f.name, MaxVersionLevel: f.max, MinVersionLevel: f.max})
 	}
 	return resp, nil
