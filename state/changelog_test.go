@@ -35,6 +35,25 @@ func openOne[S any](t *testing.T, d Definition[S]) (S, *recorder) {
 	return s.Get(d.Name()).(S), rec
 }
 
+// A delete in a store with duplicates deletes nothing; in memory it moves the store's time all the same.
+func TestATombstoneMovesTheTimeInMemory(t *testing.T) {
+	for law, kept := range map[string]bool{"in memory": false, "on disk": true} {
+		o := []Option{Duplicates()}
+		if !kept {
+			o = append(o, InMemory())
+		}
+		s, _ := openOne(t, Window("s", serde.String, serde.String, 10*time.Millisecond, 10*time.Millisecond, o...))
+		require.NoError(t, s.Delete("k", 100))
+		require.NoError(t, s.Put("k", 85, "A"))
+		there := false
+		for _, err := range s.Fetch("k", 0, 200) {
+			require.NoError(t, err)
+			there = true
+		}
+		require.Equal(t, kept, there, law)
+	}
+}
+
 // The bytes are those of Kafka Streams, so that either restores what the other has written.
 func TestChangelogRecords(t *testing.T) {
 	t.Run("key-value: the record's time", func(t *testing.T) {

@@ -216,6 +216,18 @@ func (s *timed) admit(at Time) (*segment, error) {
 	return g, s.segs.expire(s.observed - s.retention)
 }
 
+// pass is the time of a delete that deletes nothing: a store in memory takes it for its own, as Kafka's does, and counts it if it is too old.
+func (s *timed) pass(at Time) error {
+	if !s.exact || at < 0 {
+		return nil
+	}
+	g, err := s.admit(at)
+	if g == nil && err == nil {
+		s.drop()
+	}
+	return err
+}
+
 func (s *timed) flush() error { return s.front.flushAll() }
 func (s *timed) evict() error { return s.front.evict() }
 

@@ -65,6 +65,9 @@ func (s *Windows[K, V]) Delete(k K, start Time) error {
 	}
 	if s.rows.duplicates {
 		s.number()
+		if err := s.rows.pass(start); err != nil {
+			return err
+		}
 		return s.rows.log.log(s.row, nil, true)
 	}
 	return s.rows.delete(s.row)
