@@ -245,8 +245,13 @@ func (s *timed) restore(rs []Restored) error {
 		r := &rs[i]
 		if s.duplicates {
 			s.sequence = max(s.sequence, binary.BigEndian.Uint32(r.Key[len(r.Key)-4:]))
-			if r.Value == nil {
-				continue // it deleted nothing
+			if r.Value == nil { // it deleted nothing
+				if s.exact {
+					if _, err := s.admit(s.layout.time(r.Key)); err != nil {
+						return err
+					}
+				}
+				continue
 			}
 		}
 		g, err := s.admit(s.layout.time(r.Key))

@@ -101,6 +101,9 @@ func (m *model) put(key string, start, end state.Time, value string) (taken bool
 func (m *model) delete(key string, start, end state.Time) {
 	if m.duplicates {
 		m.n++ // its tombstone has a number as well
+		if m.inMemory {
+			m.observed = max(m.observed, end)
+		}
 		return
 	}
 	m.observed = max(m.observed, end)
