@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,6 +54,7 @@ func TestBytesAreKafkas(t *testing.T) {
 		{bytesOf("int16 is big-endian", serde.Int16, -2), "fffe"},
 		{bytesOf("int32 is big-endian", serde.Int32, 0x01020304), "01020304"},
 		{bytesOf("int64 is big-endian", serde.Int64, math.MinInt64), "8000000000000000"},
+		{bytesOf("a type of int64 is one", serde.Int64Of[time.Duration](), -2*time.Nanosecond), "fffffffffffffffe"},
 		{bytesOf("int is a long", serde.Int, -1), "ffffffffffffffff"},
 		{bytesOf("float32 is IEEE 754", serde.Float32, 1.5), "3fc00000"},
 		{bytesOf("float64 is IEEE 754", serde.Float64, math.Inf(-1)), "fff0000000000000"},

@@ -3,6 +3,7 @@ package streams_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,4 +244,27 @@ func TestAppEmitsFinalCountsOfWindows(t *testing.T) {
 	a.caughtUp()
 	a.stop()
 	require.Equal(t, map[string]int64{"a@0": 2, "b@0": 1}, c.counts("out"))
+}
+
+// A source with an option of its own starts where that says, whatever Config.Reset says for the others.
+func TestAppStartsASourceWhereItsOptionSays(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(1, "old", "new", "out")
+	b := streams.NewBuilder()
+	b.Stream("old", serde.String, serde.String, streams.Earliest()).Merge(b.Stream("new", serde.String, serde.String)).To("out")
+	c.produce("old", "a=old 1", "a=old 2")
+	c.produce("new", "a=new 1")
+	cfg := c.config("resets")
+	cfg.Reset = topology.ResetLatest
+	a := c.run(build(t, b), cfg)
+	// When the end of a topic was looked up is not to be seen: what is written goes on until it comes through.
+	c.until("both topics are read", func() bool {
+		c.produce("new", "a=new 2")
+		out := c.values("out")
+		return slices.Contains(out, "new 2") && slices.Contains(out, "old 2")
+	})
+	a.stop()
+	out := slices.Compact(c.values("out"))
+	require.Equal(t, []string{"new 2", "old 1", "old 2"}, out)
 }

@@ -36,7 +36,7 @@ func (s Stream[K, V]) TryJoinGlobal[GK, GV, R any](g GlobalTable[GK, GV], key fu
 	}, o)
 }
 
-// TryLeftJoinGlobal is LeftJoinGlobal with functions that get the record and may fail, as TryJoinGlobal. A record whose key is Null is joined with
+// TryLeftJoinGlobal is LeftJoinGlobal with functions that get the record and may fail, as TryJoinGlobal. A record whose key is Null is joined with the zero GK and
 // nothing (KIP-962).
 func (s Stream[K, V]) TryLeftJoinGlobal[GK, GV, R any](g GlobalTable[GK, GV], key func(context.Context, Record[K, V]) (GK, error), f func(context.Context, Record[K, V], GK, *GV) (R, error), o ...JoinOption) Stream[K, R] {
 	return joinGlobal(s, g, leftJoin, key != nil && f != nil, tryGlobalKey(key), func(ctx *topology.Context) globalJoiner[K, V, GK, GV, R] {
@@ -97,7 +97,7 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 				if null, err := nullOr(ctx, err); !null {
 					return err
 				}
-				noKey = true
+				key, noKey = *new(GK), true
 			}
 			if r.Tombstone || noKey && !left {
 				ctx.Drop(droppedNull(noKey))

@@ -135,6 +135,8 @@ func (j tableGlobalJoin[K, V, GK, GV, R]) start(ctx *topology.Context, versioned
 			}
 		} else if null, err := nullOr(ctx, err); !null {
 			return none, false, true, err
+		} else {
+			gk = *new(GK)
 		}
 		if !has && !j.left {
 			return none, false, false, nil

@@ -184,6 +184,16 @@ func TestNulls(t *testing.T) {
 				return fixedKey[string, string](ctx.Forward), nil
 			})
 		}, []string{"a=x@1", "b=null@2", "null=y@3"}, 0},
+		{"ProcessValues WithoutValue", func(s textStream) textStream {
+			return s.ProcessValues(func(ctx *topology.FixedKeyContext[string, string]) (topology.FixedKeyProcessor[string, string], error) {
+				return fixedKey[string, string](func(r topology.FixedKeyRecord[string, string]) error {
+					if v, ok := r.Value(); ok {
+						return ctx.Forward(r.WithoutValue[string]().WithHeaders(topology.Headers{{Key: "was", Value: []byte(v)}}))
+					}
+					return ctx.Forward(r.WithValue("nothing"))
+				}), nil
+			})
+		}, []string{"a=null@1", "b=nothing@2", "null=null@3"}, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.verb, func(t *testing.T) {
