@@ -46,6 +46,7 @@ type world struct {
 	cl     *kgo.Client // writes, administers
 	adm    *kadm.Client
 	r      *rand.Rand
+	began  int64 // the first order's time, in milliseconds: orders of long ago would be deleted by the topic's retention
 
 	mu     sync.Mutex
 	orders map[string][]order // by account, in order
@@ -81,7 +82,7 @@ func worldOn(t *testing.T, target string) *world {
 		require.NoError(t, err)
 	}
 	t.Logf("MILLRACE_SEED=%d", seed)
-	w := &world{t: t, target: target, prefix: fmt.Sprintf("ledger-%d", seed), r: rand.New(rand.NewPCG(seed, 1)), orders: map[string][]order{},
+	w := &world{t: t, target: target, began: time.Now().UnixMilli(), prefix: fmt.Sprintf("ledger-%d", seed), r: rand.New(rand.NewPCG(seed, 1)), orders: map[string][]order{},
 		out: map[string]map[string][]string{}, total: map[string]int{}, came: make(chan struct{})}
 	var err error
 	w.cl, err = kgo.NewClient(kgo.SeedBrokers(target), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
@@ -123,7 +124,7 @@ func (w *world) feed(n int) {
 		o := order{int64(w.n), rand.Int64N(1000), string(customer(rand.IntN(customers)))}
 		w.n++
 		w.orders[account] = append(w.orders[account], o)
-		w.write(&kgo.Record{Topic: w.topic("orders"), Key: []byte(account), Value: []byte(o.String()), Timestamp: time.UnixMilli(1_700_000_000_000 + o.number)})
+		w.write(&kgo.Record{Topic: w.topic("orders"), Key: []byte(account), Value: []byte(o.String()), Timestamp: time.UnixMilli(w.began + o.number)})
 		w.mu.Unlock()
 	}
 }
@@ -246,7 +247,7 @@ func (w *world) compare() string {
 		for i, o := range os {
 			s = s.add(o.amount)
 			counts[o.customer]++
-			windows[fmt.Sprintf("%s@%d", account, (1_700_000_000_000+o.number)/windowSize.Milliseconds()*windowSize.Milliseconds())]++
+			windows[fmt.Sprintf("%s@%d", account, (w.began+o.number)/windowSize.Milliseconds()*windowSize.Milliseconds())]++
 			if i >= len(got) {
 				return fmt.Sprintf("stats of %s: %d records of %d", account, len(got), len(os))
 			}
