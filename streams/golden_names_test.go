@@ -234,6 +234,15 @@ func TestGoldenNamesOfStreamJoins(t *testing.T) {
 			want: `KS-SOURCE-00(in)>KS-KEY-SELECT-01>KS-AGGREGATE-STATE-STORE-02-repartition-filter>KS-AGGREGATE-STATE-STORE-02-repartition-sink(KS-AGGREGATE-STATE-STORE-02-repartition)
 				| KS-AGGREGATE-STATE-STORE-02-repartition-source(KS-AGGREGATE-STATE-STORE-02-repartition)>KS-AGGREGATE-03{KS-AGGREGATE-STATE-STORE-02}>KT-TOSTREAM-07>KS-SINK-08(o1)
 				KS-AGGREGATE-STATE-STORE-02-repartition-source>KS-REDUCE-10{KS-REDUCE-STATE-STORE-09}>KT-TOSTREAM-14>KS-SINK-15(o2)`},
+		{law: "a merge with what comes of the stream is reached by two ways, both behind the one repartition", build: func(b *streams.Builder) {
+			s := in(b).SelectKey(func(_, v string) string { return v })
+			s.GroupByKey().Count().ToStream().To("o1")
+			s.Merge(s.Filter(func(_, v string) bool { return v != "" })).GroupByKey().Count().ToStream().To("o2")
+		}, opts: []streams.BuildOption{streams.Optimize(streams.MergeRepartitions)},
+			want: `KS-SOURCE-00(in)>KS-KEY-SELECT-01>KS-AGGREGATE-STATE-STORE-02-repartition-filter>KS-AGGREGATE-STATE-STORE-02-repartition-sink(KS-AGGREGATE-STATE-STORE-02-repartition)
+				| KS-AGGREGATE-STATE-STORE-02-repartition-source(KS-AGGREGATE-STATE-STORE-02-repartition)>KS-AGGREGATE-03{KS-AGGREGATE-STATE-STORE-02}>KT-TOSTREAM-07>KS-SINK-08(o1)
+				KS-AGGREGATE-STATE-STORE-02-repartition-source>KS-MERGE-10>KS-AGGREGATE-12{KS-AGGREGATE-STATE-STORE-11}>KT-TOSTREAM-16>KS-SINK-17(o2)
+				KS-AGGREGATE-STATE-STORE-02-repartition-source>KS-FILTER-09>KS-MERGE-10`},
 	})
 }
 

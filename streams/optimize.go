@@ -33,13 +33,15 @@ func (b *Builder) mergeRepartitions() {
 		merged := m.repartitions[0].copyRepartition(&spec)
 		merged.id = m.n.id // it is written as soon as its parent is
 		for _, r := range m.repartitions {
-			child := r.above(func(n *planNode) bool { return slices.Contains(n.parents, m.n) })
-			if child == nil {
+			ways := m.n.waysTo(r)
+			if len(ways) == 0 {
 				b.fail(fmt.Errorf("internal topic %s cannot be merged with others behind node %s: call Repartition before the join or grouping, or leave MergeRepartitions out",
 					r.repartition.topic(), m.n.name))
 				return
 			}
-			child.replaceParent(m.n, merged)
+			for _, child := range ways {
+				child.replaceParent(m.n, merged)
+			}
 			for _, c := range slices.Clone(r.children) {
 				c.replaceParent(r, r.parents...)
 			}
@@ -92,6 +94,29 @@ func (b *Builder) movers() (ms []*mover) {
 	}
 	ms = slices.DeleteFunc(ms, func(m *mover) bool { return replaced[m] })
 	return append(ms, merges...)
+}
+
+// waysTo are the node's children by which records come to a repartition below with the key that the node gave them. There is more than one where a stream is
+// merged with one that comes of it; Kafka Streams takes the first only, and what comes by the others stays in the partition of its old key.
+func (n *planNode) waysTo(r *planNode) (ways []*planNode) {
+	seen := map[*planNode]bool{}
+	var up func(c *planNode)
+	up = func(c *planNode) {
+		if seen[c] {
+			return
+		}
+		seen[c] = true
+		for _, p := range c.feeds() {
+			switch {
+			case p == n:
+				ways = append(ways, c)
+			case !p.keyChanging && p.repartition == nil:
+				up(p)
+			}
+		}
+	}
+	up(r)
+	return slices.Compact(ways)
 }
 
 // above is the node itself or one above it that matches: a parent, else what the last parent that has one above it answers.

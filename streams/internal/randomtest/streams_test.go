@@ -285,7 +285,6 @@ func drawMerge(g *gen) bool {
 	}
 	n := g.derive(fmt.Sprintf("n%d.Merge(n%d)", a, b), aStream, a, b)
 	n.ordered = false
-	g.unmergeable = g.unmergeable || g.nodes[a].roots&g.nodes[b].roots != 0
 	n.make = func(_ *streams.Builder, in []handle) handle { return handle{s: in[0].s.Merge(in[1].s)} }
 	n.mean = func(in []meaning) meaning {
 		out := slices.Concat(in[0].recs, in[1].recs)
