@@ -138,6 +138,15 @@ func TestBuildReports(t *testing.T) {
 		}, nil, []string{"KTABLE-MERGE-", "l-repartition of 3", "r-repartition of 4", "same number"}},
 		{"a TTL of versions", func(b *streams.Builder) { text(b).ToTable(streams.Versioned(time.Hour), streams.TTL(time.Hour)) },
 			nil, []string{"KSTREAM-TOTABLE-0000000001", "TTL", "Versioned"}},
+		{"a tolerance without history", func(b *streams.Builder) {
+			text(b).LeftJoin(b.Table("rows", serde.String, serde.String), func(l string, _ *string) string { return l }, streams.Tolerance(time.Second), streams.Named("j"))
+		}, nil, []string{"node j", "Tolerance needs a table that is Versioned"}},
+		{"a tolerance of a global table", func(b *streams.Builder) {
+			text(b).JoinGlobal(b.GlobalTable("rows", serde.String, serde.String), func(k, _ string) string { return k }, func(l, _ string) string { return l }, streams.Tolerance(time.Second), streams.Named("j"))
+		}, nil, []string{"node j", "Tolerance is for joins with a table"}},
+		{"a negative tolerance", func(b *streams.Builder) {
+			text(b).Join(b.Table("rows", serde.String, serde.String, streams.Versioned(time.Hour)), func(l, _ string) string { return l }, streams.Tolerance(-time.Second), streams.Named("j"))
+		}, nil, []string{"node j", "Tolerance(-1s)", "negative"}},
 		{"generated names where names are required", func(b *streams.Builder) {
 			text(b).GroupBy(func(_, v string) string { return v }).Count().ToStream().To("out")
 		}, []streams.BuildOption{streams.RequireNames()}, []string{"store KSTREAM-AGGREGATE-STATE-STORE-0000000002", "streams.As"}},

@@ -110,6 +110,20 @@ func ExampleGrace() {
 	// 50s: out pen=first at 2
 }
 
+func ExampleTolerance() {
+	b := streams.NewBuilder()
+	quotes := b.Table("quotes", serde.String, serde.String, streams.As("quotes"), streams.Versioned(time.Hour))
+	b.Stream("trades", serde.String, serde.String).
+		LeftJoin(quotes, func(trade string, quote *string) string { return trade + " at " + orNobody(quote) }, streams.Tolerance(10*time.Second)).
+		To("out")
+
+	pipeAt(b, "0s quotes x=7", "30s quotes x=8", "9s trades x=first", "29s trades x=stale", "40s trades x=last") // the latest quote of at most 10 s before
+	// Output:
+	// 9s: out x=first at 7
+	// 29s: out x=stale at nobody
+	// 40s: out x=last at 8
+}
+
 func ExampleStream_JoinGlobal() {
 	b := streams.NewBuilder()
 	countries := b.GlobalTable("countries", serde.String, serde.String, streams.As("countries"))

@@ -79,6 +79,9 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 	if c.hasGrace {
 		b.fail(fmt.Errorf("node %s: Grace is for joins with a table: a global table has no history", name))
 	}
+	if c.tolerance != nil {
+		b.fail(fmt.Errorf("node %s: Tolerance is for joins with a table: a global table has no history", name))
+	}
 	if b != g.b {
 		return missingStream[K, R](b, fmt.Errorf("node %s: the global table belongs to another Builder: make both with one", name))
 	}
@@ -106,9 +109,11 @@ func joinGlobal[K, V, GK, GV, R any](s Stream[K, V], g GlobalTable[GK, GV], kind
 			var v GV
 			has := false
 			if !noKey {
-				if v, has, err = lookUp(&rows, key, r.Time); err != nil {
+				row, ok, err := lookUp(&rows, key, r.Time)
+				if err != nil {
 					return ctx.Fail(err)
 				}
+				v, has = row.Value, ok
 			}
 			if !has && !left {
 				return nil

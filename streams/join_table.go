@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/topology"
+	"github.com/millrace-go/millrace/window"
 )
 
 // Joins with a table have the verbs' plain names, as in Kafka. The stream triggers them: each record is joined with the row that the table has when
@@ -17,7 +19,8 @@ import (
 // Join joins each record with the table's row of its key; a record without one makes nothing. Null keys and tombstones are dropped and counted.
 //
 // With Grace, the table must be Versioned, and records wait until stream time has passed them by the grace: late changes of the table are
-// seen, and results leave in the order of their times.
+// seen, and results leave in the order of their times. With Tolerance, the table must be Versioned, too, and a row that is older than the record by
+// more than that is as if it were not there: an as-of join.
 func (s Stream[K, V]) Join[VT, R any](t Table[K, VT], f func(V, VT) R, o ...JoinOption) Stream[K, R] {
 	return joinTable(s, t, innerJoin, f != nil, plainJoiner(func(l Record[K, V], r VT, _ bool) R { return f(l.Value, r) }), o)
 }
@@ -85,15 +88,18 @@ func joinTable[K, V, VT, R any](s Stream[K, V], t Table[K, VT], kind joinKind, g
 	var buffer *graceStore[K, V]
 	if c.hasGrace {
 		buffer = &graceStore[K, V]{name: name + "-Buffer", grace: c.grace, key: s.key, value: s.value}
-		if err := checkGrace(&c, t.t.versioned, rows.history); err != nil {
-			return missingStream[K, R](b, fmt.Errorf("node %s: %w", name, err))
-		}
+	}
+	if err := checkHistory(&c, t.t.versioned, rows.history); err != nil {
+		return missingStream[K, R](b, fmt.Errorf("node %s: %w", name, err))
 	}
 	n := &planNode{name: name, copartitioned: true, lookups: 1, wantsNullKeys: !kind.needsRight, write: func(w *writer, in []any) any {
 		if !buffer.write(w, name) {
 			return nil
 		}
-		j := tableJoin[K, V, VT, R]{left: !kind.needsRight, open: open, rows: rows, buffer: buffer}
+		j := tableJoin[K, V, VT, R]{left: !kind.needsRight, open: open, rows: rows, buffer: buffer, tolerance: -1}
+		if c.tolerance != nil {
+			j.tolerance = window.Millis(*c.tolerance)
+		}
 		stores := append(buffer.names(), rows.stores...)
 		return topology.Connect(topology.NodeSpec{Name: name, Stores: stores}, j.start, edgesOf[K, V](in[:len(in)-1])...)
 	}}
@@ -106,6 +112,8 @@ type tableJoin[K, V, VT, R any] struct {
 	open   openJoiner[K, V, VT, R]
 	rows   view[K, VT]
 	buffer *graceStore[K, V] // nil without grace
+	// tolerance is how much older than the record a row may be, in milliseconds; -1: as much as it likes.
+	tolerance int64
 }
 
 func (j tableJoin[K, V, VT, R]) start(ctx *topology.Context, next func(Record[K, R]) error) (func(Record[K, V]) error, error) {
@@ -122,7 +130,7 @@ func (j tableJoin[K, V, VT, R]) start(ctx *topology.Context, next func(Record[K,
 			if err != nil {
 				return ctx.Fail(err)
 			}
-			v, has = row, ok
+			v, has = row.Value, ok && (j.tolerance < 0 || row.Time >= r.Time.AddMillis(-j.tolerance))
 		}
 		if !has && !j.left {
 			return nil
@@ -142,13 +150,11 @@ func (j tableJoin[K, V, VT, R]) start(ctx *topology.Context, next func(Record[K,
 }
 
 // lookUp is the row that a record of that time sees.
-func lookUp[K, V any](rows *getter[K, V], k K, at Time) (v V, ok bool, err error) {
+func lookUp[K, V any](rows *getter[K, V], k K, at Time) (state.Stamped[V], bool, error) {
 	if rows.asOf != nil {
-		row, ok, err := rows.asOf(k, at)
-		return row.Value, ok, err
+		return rows.asOf(k, at)
 	}
-	row, ok, err := rows.get(k)
-	return row.Value, ok, err
+	return rows.get(k)
 }
 
 // forwardJoined forwards what a joiner makes.
@@ -163,10 +169,12 @@ func forwardJoined[K, V, VT, R any](ctx *topology.Context, next func(Record[K, R
 	return next(r.WithoutValue[R]())
 }
 
-// checkGrace says what is wrong with a join's grace.
-func checkGrace(c *nodeConfig, versioned bool, history time.Duration) error {
+// checkHistory says what is wrong with a join's grace or tolerance.
+func checkHistory(c *nodeConfig, versioned bool, history time.Duration) error {
 	switch {
-	case !versioned:
+	case c.tolerance != nil && !versioned:
+		return errors.New("Tolerance needs a table that is Versioned, so that records are joined with the rows of their time")
+	case c.hasGrace && !versioned:
 		return errors.New("Grace needs a table that is Versioned, so that late records can be joined with the rows of their time")
 	case c.grace > history:
 		return fmt.Errorf("Grace(%v) is longer than the table's history of %v: make the history as long", c.grace, history)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/topology"
 )
 
@@ -125,7 +126,7 @@ func (j tableGlobalJoin[K, V, GK, GV, R]) start(ctx *topology.Context, versioned
 	// row is what a row of t makes. ok is false if it makes none, done says that the change is dropped.
 	row := func(k K, v V) (_ R, ok, done bool, _ error) {
 		var none R
-		var r GV
+		var r state.Stamped[GV]
 		has := false
 		gk, err := keyOf(k, v)
 		if err == nil {
@@ -141,7 +142,7 @@ func (j tableGlobalJoin[K, V, GK, GV, R]) start(ctx *topology.Context, versioned
 		if !has && !j.left {
 			return none, false, false, nil
 		}
-		joined, err := join(k, v, gk, r, has)
+		joined, err := join(k, v, gk, r.Value, has)
 		if err == nil {
 			return joined, true, false, nil
 		}

@@ -40,6 +40,7 @@ type nodeConfig struct {
 	partitions  int
 	grace       time.Duration
 	hasGrace    bool
+	tolerance   *time.Duration // nil: any age
 	using       []string
 	fkOwn       any // topology.Partitioner[K, any]
 	fkOther     any // topology.Partitioner[FK, any]
@@ -258,6 +259,18 @@ func (g grace) join(c *nodeConfig) {
 
 // Grace holds the stream side of a join with a versioned table back until stream time has passed it by d (KIP-923).
 func Grace(d time.Duration) grace { return grace(d) }
+
+type tolerance time.Duration
+
+func (t tolerance) join(c *nodeConfig) {
+	d := time.Duration(t)
+	c.millis("Tolerance", d)
+	c.tolerance = &d
+}
+
+// Tolerance makes a join with a versioned table an as-of join: a row that is older than the record by more than d is as if it were not there. It is
+// the row's own time that counts, that of the record which wrote it. Tolerance(0) wants a row of the record's millisecond. Java has none.
+func Tolerance(d time.Duration) tolerance { return tolerance(d) }
 
 type fkOpt struct{ own, other any }
 
