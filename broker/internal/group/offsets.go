@@ -39,6 +39,7 @@ func (c *Coordinator) offsetCommit(now time.Time, req *kmsg.OffsetCommitRequest)
 			case perr != nil:
 				rp.ErrorCode = perr.Code
 			default:
+				g.follow(partition{t.Topic, p.Partition}, &o)
 				c.commit(g, partition{t.Topic, p.Partition}, o)
 			}
 			rt.Partitions = append(rt.Partitions, rp)

@@ -51,8 +51,22 @@ func (c *Coordinator) stage(g *group, producer int64, p partition, o offset) {
 		}
 		g.staged[producer] = make(map[partition]offset)
 	}
+	g.follow(p, &o)
 	g.staged[producer][p] = o
 	c.write(stagedKey(producer, g.id, p), encodeOffset(o))
+}
+
+// follow gives an offset a time after those of all that came before it for its partition: by the times the end of a transaction decides what was replaced, and the
+// clock may have gone back.
+func (g *group) follow(p partition, o *offset) {
+	if old, ok := g.offsets[p]; ok {
+		o.committed = max(o.committed, old.committed+1)
+	}
+	for _, offsets := range g.staged {
+		if old, ok := offsets[p]; ok {
+			o.committed = max(o.committed, old.committed+1)
+		}
+	}
 }
 
 func (c *Coordinator) unstage(g *group, producer int64, p partition) {
@@ -73,8 +87,8 @@ func (c *Coordinator) EndTransaction(producer int64, commit bool, also []Write, 
 		for _, p := range sortedPartitions(g.staged[producer]) {
 			o := g.staged[producer][p]
 			c.unstage(g, producer, p)
-			// A plain commit that came after the staged one has replaced it.
-			if old, ok := g.offsets[p]; commit && (!ok || old.committed <= o.committed) {
+			// A commit that came after the staged one has replaced it.
+			if old, ok := g.offsets[p]; commit && (!ok || old.committed < o.committed) {
 				c.commit(g, p, o)
 			}
 		}
