@@ -159,6 +159,7 @@ func (t *Thread) Run(ctx context.Context) (err error) {
 		context.AfterFunc(work, func() { bound.Stop() })
 	})()
 	t.lastCommit = time.Now()
+	t.turn.Store(t.lastCommit.UnixNano()) // before the watchdog looks: the loop's goroutine may have to wait for a processor
 	ended := make(chan error, 1)
 	go func() {
 		err := t.loop(ctx, work)
