@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -29,6 +30,8 @@ type Consumer struct {
 	stale    bool      // the last assignment was for another topology, and a rebalance was asked for
 
 	hangUp context.CancelFunc // ends the client's requests
+
+	member atomic.Pointer[string] // what the group calls the owner of the partitions; nil until it has answered
 
 	mu     sync.Mutex
 	events []runtime.Event
@@ -64,6 +67,10 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 		kgo.HeartbeatInterval(min(time.Second, c.SessionTimeout/3)),
 		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, m map[string][]int32) {
 			cl.PauseFetchPartitions(m)
+			if id, _ := cl.GroupMetadata(); !k.member.CompareAndSwap(nil, &id) && *k.member.Load() != id {
+				k.post(runtime.Event{Kind: runtime.Lost, Partitions: flatten(m)}, true)
+				return
+			}
 			k.post(runtime.Event{Kind: runtime.Assigned, Partitions: flatten(m)}, true) // an instance may get nothing: it must know
 		}),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
@@ -116,6 +123,16 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
 	return k, nil
+}
+
+// membership is what the thread's commits are made as. A member that the group has thrown out and that joins again has another id: the client goes on with the
+// partitions that it had, as if nobody else could have had them meanwhile. What was done as the former member is not committed as the new one.
+func (k *Consumer) membership() (id string, generation int32, err error) {
+	id, generation = k.cl.GroupMetadata()
+	if owner := k.member.Load(); owner == nil || *owner != id {
+		return "", 0, fmt.Errorf("the group has taken another member in this one's place: %w", kerr.UnknownMemberID)
+	}
+	return id, generation, nil
 }
 
 // post hands an event to the thread and wakes it out of its poll. With wait it returns when the thread is done with it, or gone.
@@ -247,7 +264,10 @@ func (k *Consumer) Commit(ctx context.Context, offsets []runtime.Offset) error {
 		return nil
 	}
 	return k.retry(ctx, "offset commit", func() error {
-		member, generation := k.cl.GroupMetadata()
+		member, generation, err := k.membership()
+		if err != nil {
+			return err
+		}
 		req := kmsg.NewPtrOffsetCommitRequest()
 		req.Group, req.Generation, req.MemberID = k.config.ApplicationID, generation, member
 		if k.instance != "" {

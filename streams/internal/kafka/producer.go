@@ -453,7 +453,10 @@ func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, 
 		}
 	}
 	return c.retry(ctx, "transactional offset commit", func() error {
-		member, generation := c.cl.GroupMetadata()
+		member, generation, err := c.membership()
+		if err != nil {
+			return err
+		}
 		req := kmsg.NewPtrTxnOffsetCommitRequest()
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch = p.txnID, id, epoch
 		req.Group, req.Generation, req.MemberID = p.config.ApplicationID, generation, member
