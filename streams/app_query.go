@@ -23,6 +23,12 @@ func (a *App) Processed() (n int64) {
 	return n
 }
 
+// Dropped is what this instance has dropped since it was made, by node and reason: null keys and tombstones where a verb has no use for them, records that are
+// late for their window ("late"), Skip, what the error handlers drop. A store that refuses what is older than it keeps counts under its name
+// ("expired"). Records that are processed again, because a transaction was aborted or a thread has started anew, are counted again. Any goroutine may ask, at any
+// time.
+func (a *App) Dropped() []Dropped { return a.rc.Drops.List() }
+
 // liveThreads are the threads in order of their names.
 func (a *App) liveThreads() []*runtime.Thread {
 	a.mu.Lock()

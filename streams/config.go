@@ -38,6 +38,8 @@ type (
 	Failure = runtime.Failure
 	// Handler decides about a failed record. It is called by the stream thread and must not keep the failure.
 	Handler = runtime.Handler
+	// Dropped is how many records a node has dropped for one reason: see App.Dropped.
+	Dropped = runtime.Dropped
 	// RestoreProgress is how far the restore of one store has come.
 	RestoreProgress = runtime.RestoreProgress
 )
@@ -203,6 +205,7 @@ func (c *Config) runtime() *runtime.Config {
 		PendingBytes:           c.StateMemory / 4 / int64(c.Threads),
 		OnDeserializationError: c.OnDeserializationError,
 		OnProcessingError:      c.OnProcessingError,
+		Drops:                  new(runtime.Drops),
 		OnProductionError:      c.OnProductionError,
 		DeadLetterTopic:        c.DeadLetterTopic,
 	}

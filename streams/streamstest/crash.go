@@ -16,7 +16,6 @@ func (d *Driver) Crash() error {
 	if d.err == errClosed {
 		return d.err
 	}
-	d.dropped = d.Dropped()
 	if !d.exactly && len(d.sent) > 0 { // sent, but the tasks did not come to see it
 		d.keepSent()
 	}

@@ -41,8 +41,7 @@ type Driver struct {
 
 	offsets []committed // of a commit under way
 
-	dropped int64 // by tasks that a crash ended
-	err     error // that stopped the driver
+	err error // that stopped the driver
 }
 
 // unit is a task and what it reads.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/millrace-go/millrace/streams/internal/runtime"
+	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
 )
 
@@ -120,30 +120,15 @@ func (d *Driver) StoreOf[S any](r topology.StoreRef[S], partition int) (S, error
 }
 
 // Dropped is the number of records dropped so far, by all nodes.
-func (d *Driver) Dropped() int64 {
-	n := d.dropped
+func (d *Driver) Dropped() (n int64) {
 	for _, x := range d.DroppedByNode() {
 		n += x.Count
 	}
 	return n
 }
 
-// Dropped is how many records a node has dropped, and why.
-type Dropped = runtime.Dropped
-
-// DroppedByNode is what the nodes of the running tasks have dropped since they were started.
-func (d *Driver) DroppedByNode() []Dropped {
-	var out []Dropped
-	for _, u := range d.units {
-		if u.task != nil {
-			out = append(out, u.task.Dropped()...)
-		}
-	}
-	if d.global != nil {
-		out = append(out, d.global.Dropped()...)
-	}
-	return out
-}
+// DroppedByNode is what the nodes have dropped so far, and why, as App.Dropped tells it; a Crash does not set it back.
+func (d *Driver) DroppedByNode() []streams.Dropped { return d.config.Drops.List() }
 
 // WallClock is the driver's wall clock.
 func (d *Driver) WallClock() time.Time { return d.now.Time() }

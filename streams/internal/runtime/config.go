@@ -30,6 +30,9 @@ type Config struct {
 	OnProductionError      Handler
 	// DeadLetterTopic gets the records for which a handler answers DeadLetter.
 	DeadLetterTopic string
+
+	// Drops counts what the tasks drop; nil: nobody wants to know.
+	Drops *Drops
 }
 
 // Decision is what becomes of a record that failed.

@@ -7,31 +7,51 @@ import (
 	"sync/atomic"
 )
 
-// Dropped is how many records a node has dropped for one reason.
+// Dropped is how many records a node, or a store, has dropped for one reason: "null key", "tombstone", "late", "skip", "deserialization error", and the
+// like; processors give reasons of their own.
 type Dropped struct {
 	Node, Reason string
 	Count        int64
 }
 
-// drops counts dropped records by node and reason. One goroutine counts, any may read.
-type drops struct {
+// Drops counts dropped records by node and reason, for all tasks of an instance, those that have gone included. Any goroutine may read. The zero value has
+// counted none.
+type Drops struct {
 	mu     sync.Mutex
 	counts map[Dropped]*atomic.Int64 // keys have Count 0
+}
+
+// drops is how one task counts, in its goroutine. Only the first record of a node and reason takes the lock.
+type drops struct {
+	all   *Drops
+	known map[Dropped]*atomic.Int64
 
 	// last is the counter that was used last: drops come in runs, and comparing the same two strings costs nothing.
 	lastKey Dropped
 	last    *atomic.Int64
 }
 
+func newDrops(all *Drops) *drops {
+	if all == nil {
+		all = new(Drops)
+	}
+	return &drops{all: all, known: map[Dropped]*atomic.Int64{}}
+}
+
 func (d *drops) add(node, reason string) {
 	k := Dropped{Node: node, Reason: reason}
 	if d.last == nil || d.lastKey != k {
-		d.lastKey, d.last = k, d.counter(k)
+		c := d.known[k]
+		if c == nil {
+			c = d.all.counter(k)
+			d.known[k] = c
+		}
+		d.lastKey, d.last = k, c
 	}
 	d.last.Add(1)
 }
 
-func (d *drops) counter(k Dropped) *atomic.Int64 {
+func (d *Drops) counter(k Dropped) *atomic.Int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := d.counts[k]
@@ -45,7 +65,8 @@ func (d *drops) counter(k Dropped) *atomic.Int64 {
 	return c
 }
 
-func (d *drops) list() []Dropped {
+// List is what was dropped so far, by node, then reason.
+func (d *Drops) List() []Dropped {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := make([]Dropped, 0, len(d.counts))

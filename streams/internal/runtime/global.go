@@ -101,9 +101,6 @@ func (g *Global) PunctuateWall(now Time) error {
 	return err
 }
 
-// Dropped is what was dropped so far, by node and reason.
-func (g *Global) Dropped() []Dropped { return g.task.Dropped() }
-
 // Close closes nodes and stores.
 func (g *Global) Close() error { return g.task.Close() }
 

@@ -2,10 +2,10 @@ package runtime
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -176,11 +176,19 @@ func TestMurmur2IsKafkas(t *testing.T) {
 }
 
 func TestDropsAreCountedByNodeAndReason(t *testing.T) {
-	var d drops
-	for i := range 10 {
-		d.add(fmt.Sprint("n", i%2), "late")
-		d.add("n0", "null key")
+	var all Drops
+	tasks := []*drops{newDrops(&all), newDrops(&all)}
+	var wg sync.WaitGroup
+	for _, d := range tasks {
+		wg.Go(func() {
+			for i := range 10 {
+				d.add([]string{"n0", "n1"}[i%2], "late")
+				d.add("n0", "null key")
+				all.List()
+			}
+		})
 	}
-	require.Equal(t, []Dropped{{"n0", "late", 5}, {"n0", "null key", 10}, {"n1", "late", 5}}, d.list())
-	require.Zero(t, testing.AllocsPerRun(100, func() { d.add("n0", "late") }))
+	wg.Wait()
+	require.Equal(t, []Dropped{{"n0", "late", 10}, {"n0", "null key", 20}, {"n1", "late", 10}}, all.List())
+	require.Zero(t, testing.AllocsPerRun(100, func() { tasks[0].add("n0", "late"); tasks[0].add("n1", "late") }))
 }

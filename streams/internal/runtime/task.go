@@ -12,7 +12,7 @@ import (
 )
 
 // Task is one sub-topology for one partition: its queues, nodes and stores. See the package comment for the order of its methods. One goroutine
-// uses it; Processed, Dropped and Current may be called by any.
+// uses it; Processed and Current may be called by any.
 type Task struct {
 	spec   TaskSpec
 	ctx    context.Context
@@ -32,7 +32,7 @@ type Task struct {
 	activeTime Time // stream time then
 	requested  bool // a node asked for a commit
 
-	drops     drops
+	drops     *drops
 	processed atomic.Int64
 	current   struct {
 		queue  atomic.Pointer[Queue]
@@ -45,7 +45,7 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 	if spec.Logger == nil {
 		spec.Logger = slog.Default()
 	}
-	t := &Task{spec: spec, record: &state.RecordContext{Partition: -1, Offset: -1}, streamTime: -1, active: -1}
+	t := &Task{spec: spec, record: &state.RecordContext{Partition: -1, Offset: -1}, streamTime: -1, active: -1, drops: newDrops(spec.Config.Drops)}
 	changelogs := map[string]topology.StoreChangelog{}
 	for _, c := range spec.Topology.StoreChangelogs(spec.Subtopologies, spec.Config.ApplicationID) {
 		changelogs[c.Store] = c
@@ -384,9 +384,6 @@ func (t *Task) punctuate(c topology.Clock, now Time) (bool, error) {
 
 // Processed is the number of records processed so far. Any goroutine may ask.
 func (t *Task) Processed() int64 { return t.processed.Load() }
-
-// Dropped is what was dropped so far, by node and reason. Any goroutine may ask.
-func (t *Task) Dropped() []Dropped { return t.drops.list() }
 
 // Current is the record that is or was processed last; false before the first. Any goroutine may ask, a watchdog for one; the offset may belong to the
 // record after or before the one that is being processed at the moment.

@@ -60,6 +60,8 @@ type fixture struct {
 	c    *sink
 	now  runtime.Time
 	next map[string]int64 // offset by topic
+
+	dropped func() []runtime.Dropped
 }
 
 // fixed starts a task that reads partition 0 of topics.
@@ -82,6 +84,8 @@ func openedIn(t testing.TB, db *state.DB, top *topology.Topology, config runtime
 	require.NoError(t, top.Err())
 	config.ApplicationID = "app"
 	f := &fixture{t: t, c: &sink{}, next: map[string]int64{}}
+	config.Drops = new(runtime.Drops)
+	f.dropped = config.Drops.List
 	spec := runtime.TaskSpec{ID: topology.TaskID{Subtopology: 0, Partition: 0}, Topology: top, Config: &config, Collector: f.c, DB: db,
 		Now: func() runtime.Time { return f.now }, Logger: slog.New(slog.DiscardHandler)}
 	for _, topic := range topics {

@@ -214,7 +214,7 @@ func TestRecordsThatCannotBeDecoded(t *testing.T) {
 		f.pushValue("in", "k", "three", 5)
 		require.Equal(t, 1, f.process(10))
 		require.Equal(t, []string{"out k=" + long(1) + "@4"}, f.c.take())
-		require.Equal(t, []runtime.Dropped{{Node: "src", Reason: "deserialization error", Count: 3}, {Node: "src", Reason: "timestamp", Count: 1}}, f.Dropped())
+		require.Equal(t, []runtime.Dropped{{Node: "src", Reason: "deserialization error", Count: 3}, {Node: "src", Reason: "timestamp", Count: 1}}, f.dropped())
 		require.Equal(t, int64(5), f.Offsets()[0].Offset, "the bad record at the end is done with too")
 		require.Equal(t, runtime.Time(4), f.StreamTime())
 	})
@@ -307,7 +307,7 @@ func TestErrorsAndPanicsOfProcessors(t *testing.T) {
 		f.push("in", 1, 2, 3, 4, 5, 3)
 		require.Equal(t, 6, f.process(10))
 		require.Equal(t, []string{"out k=in1@1", "out k=in5@5"}, f.c.take())
-		require.Equal(t, []runtime.Dropped{{Node: "p", Reason: "processing error", Count: 1}, {Node: "src", Reason: "processing error", Count: 3}}, f.Dropped())
+		require.Equal(t, []runtime.Dropped{{Node: "p", Reason: "processing error", Count: 1}, {Node: "src", Reason: "processing error", Count: 3}}, f.dropped())
 		require.Equal(t, int64(6), f.Offsets()[0].Offset)
 	})
 	t.Run("dead letter", func(t *testing.T) {
@@ -339,7 +339,7 @@ func TestProductionHandlerDecidesAboutWhatCannotBeEncoded(t *testing.T) {
 	f := fixed(t, top, runtime.Config{OnProductionError: always(runtime.Skip)}, nil, "in")
 	f.push("in", 1)
 	f.process(1)
-	require.Equal(t, []runtime.Dropped{{Node: "snk", Reason: "production error", Count: 1}}, f.Dropped())
+	require.Equal(t, []runtime.Dropped{{Node: "snk", Reason: "production error", Count: 1}}, f.dropped())
 }
 
 func TestStreamTimeFiresTimersOnceItIsKnown(t *testing.T) {
