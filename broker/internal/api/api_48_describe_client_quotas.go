@@ -1,5 +1,7 @@
 package api
 
+//lint:file-ignore ST1005 Clients show these texts as they are: they are Kafka's.
+
 import (
 	"errors"
 	"fmt"

@@ -4,6 +4,8 @@
 // nothing here acts on them: shares of request time, changes of topics per second, connections per second of an address.
 package quota
 
+//lint:file-ignore ST1005 Clients show these texts as they are: they are Kafka's.
+
 import (
 	"encoding/json"
 	"fmt"
