@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -133,14 +134,15 @@ var deaths = []struct {
 }{{"killed, sync never", broker.SyncNever, 100}, {"killed, sync always", broker.SyncAlways, 100}, {"loss of power, sync always", broker.SyncAlways, 0}}
 
 // TestDeathAtEveryStepOfATransaction ends the broker at every single operation on its files while a transaction
-// commits and another one aborts, and starts it again on what was left.
+// commits and another one aborts, and starts it again on what was left. By default, and not before a change lands, it is
+// one operation of five.
 func TestDeathAtEveryStepOfATransaction(t *testing.T) {
 	t.Parallel()
 	for _, d := range deaths {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			done, step := false, int64(1)
-			if testing.Short() {
+			if os.Getenv(killsEnv) == "" {
 				step = 5
 			}
 			for n := int64(0); !done; n += step {
