@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -34,7 +35,8 @@ type feed struct {
 	position string // the topic of positions
 	cl       *kgo.Client
 	at       place
-	sum      hash.Hash // of the input up to at
+	sum      hash.Hash    // of the input up to at
+	read     atomic.Int64 // at.Bytes, for others to look at
 }
 
 // place is how far an input is read. The sum tells inputs apart: two that begin with the same bytes are the same input, read further.
@@ -164,8 +166,9 @@ const (
 	transactionTime  = 100 * time.Millisecond
 )
 
-// run writes the rest of the input. committed is told of more bytes.
-func (f *feed) run(ctx context.Context, committed func(bytes int64)) error {
+// run writes the rest of the input.
+func (f *feed) run(ctx context.Context) error {
+	f.read.Store(f.at.Bytes)
 	in := readLines(f.In.in, ctx.Done())
 	for more := true; more; {
 		var lines []line
@@ -176,11 +179,10 @@ func (f *feed) run(ctx context.Context, committed func(bytes int64)) error {
 		if len(lines) == 0 && (f.End == nil || f.at.Ended) {
 			return nil
 		}
-		before := f.at.Bytes
 		if err := f.write(ctx, lines, !more); err != nil {
 			return err
 		}
-		committed(f.at.Bytes - before)
+		f.read.Store(f.at.Bytes)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*fee
 	done := make(chan error, 1)
 	go func() {
 		for _, f := range feeds {
-			if err := f.run(ctx, show.committed); err != nil {
+			if err := f.run(ctx); err != nil {
 				done <- err
 				return
 			}
@@ -91,6 +91,8 @@ func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*fee
 	}()
 	second := time.NewTimer(time.Second)
 	defer second.Stop()
+	draw := time.NewTicker(300 * time.Millisecond)
+	defer draw.Stop()
 	for {
 		select {
 		case err := <-done:
@@ -101,6 +103,10 @@ func (d *Demo) follow(ctx context.Context, app *streams.App, j Job, feeds []*fee
 			return err
 		case <-ended:
 			return errEnded
+		case <-draw.C:
+			if err := show.draw(ctx); err != nil {
+				return err
+			}
 		case <-second.C:
 			began := time.Now()
 			err := show.live(app, j.Live)
