@@ -2,7 +2,7 @@
 # Interoperability with Apache Kafka and Java, on loopback:
 #   1. examples/wordcount counts on a real Kafka what a shell pipeline counts;
 #   2. the same program in Java Kafka Streams goes on from the topics it left: restores its store, counts more;
-#   3. examples/wordcount goes on from what Java left;
+#   3. examples/wordcount goes on from what Java left, starts afresh with another input, and is killed meanwhile;
 #   4. Java's clients, Java Kafka Streams, Kafka Connect and kcat work against the embedded broker (scripts/interop-broker.sh);
 #   5. so does librdkafka, from Python (scripts/interop-python.sh);
 #   6. so does franz-go's own suite (scripts/interop-kgo.sh).
@@ -47,6 +47,19 @@ echo "3. wordcount goes on from what Java left"
 rm -rf "$work/state"
 "$work/wordcount" -brokers "$broker" -dir "$work/state" -top 0 "$work/first.txt" >"$work/both.got"
 cmp "$work/both.want" "$work/both.got" || fail "wordcount after Java counts otherwise than the shell"
+text 100000 3 >"$work/third.txt"
+words "$work/third.txt" >"$work/third.want"
+again() { "$work/wordcount" -brokers "$broker" -dir "$work/state" -top 0 "$work/third.txt" >"$work/third.got" 2>"$work/third.err"; }
+for kill in 1 2 3; do
+  again &
+  until grep -q ' s .* records' "$work/third.err" 2>/dev/null || ! kill -0 $! 2>/dev/null; do sleep 0.1; done # it has worked for a second
+  pkill -9 -f "^$work/wordcount" || fail "wordcount has ended before it was killed: $(cat "$work/third.err")"
+  wait $! 2>/dev/null || true
+  mv "$work/third.err" "$work/third.$kill.err"
+done
+again || fail "wordcount after three kills: $(cat "$work/third.err")"
+cmp "$work/third.want" "$work/third.got" || fail "wordcount after three kills counts otherwise than the shell"
+grep -q 'starting afresh' "$work/third.1.err" || fail "wordcount with another input has not started afresh"
 
 echo "   groups of the embedded broker answer as those of Apache Kafka"
 MILLRACE_KAFKA="$broker" go test ./broker -run TestOracle -count=1 >"$work/oracle.out" 2>&1 || fail "$(grep -v level= "$work/oracle.out" | tail -40)"

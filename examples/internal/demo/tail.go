@@ -2,8 +2,12 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -16,22 +20,40 @@ type tail struct {
 
 func (d *Demo) tail(topic string) *tail { return &tail{d: d, topic: topic, next: map[int32]int64{}} }
 
+// settling is how long a cluster may take to tell of a topic that was deleted and made again.
+const settling = 10 * time.Second
+
+// bounds are where the topic's partitions begin and end.
+func (t *tail) bounds(ctx context.Context) (starts, ends kadm.ListedOffsets, err error) {
+	if starts, err = t.d.admin.ListStartOffsets(ctx, t.topic); err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if ends, err = t.d.admin.ListEndOffsets(ctx, t.topic); err == nil {
+		err = ends.Error()
+	}
+	return starts, ends, err
+}
+
 // read calls f with what is new. The ends are known beforehand: silence is not taken for the end.
 func (t *tail) read(ctx context.Context, f func(*kgo.Record) error) error {
-	starts, err := t.d.admin.ListStartOffsets(ctx, t.topic)
-	if err != nil {
-		return err
+	starts, ends, err := t.bounds(ctx)
+	for began := time.Now(); errors.Is(err, kerr.UnknownTopicOrPartition) && time.Since(began) < settling; { // it has just been made
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		starts, ends, err = t.bounds(ctx)
 	}
-	ends, err := t.d.admin.ListEndOffsets(ctx, t.topic)
 	if err != nil {
-		return err
+		return fmt.Errorf("offsets of topic %s: %w", t.topic, err)
 	}
 	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
 	for _, e := range ends[t.topic] {
 		s, _ := starts.Lookup(t.topic, e.Partition)
-		if s.Err != nil || e.Err != nil {
-			return fmt.Errorf("offsets of topic %s: %w, %w", t.topic, s.Err, e.Err)
-		}
 		if next := max(t.next[e.Partition], s.Offset); next < e.Offset {
 			from[e.Partition], left[e.Partition] = kgo.NewOffset().At(next), e.Offset
 		}
