@@ -257,7 +257,7 @@ func describe(w io.Writer, cfg broker.Config, b *broker.Broker, notes []string, 
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&s, "  %-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(&s, "millrace broker %s\n", version())
+	fmt.Fprintf(&s, "millrace broker %s\n", versionLine())
 	line("data", "%s", data)
 	for _, l := range b.Listeners() {
 		name := l.Protocol

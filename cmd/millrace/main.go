@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace-go/millrace/broker"
+	"github.com/millrace-go/millrace/internal/version"
 )
 
 // The exit codes.
@@ -45,7 +46,7 @@ Kafka protocol. This program runs the broker on its own. Start one with
   millrace broker
 
 and point any Kafka client at 127.0.0.1:9092.`,
-		Version:       version(),
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usageArgs(cobra.NoArgs),
@@ -94,11 +95,15 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// version is the module's version, as the go command has built it in.
-func version() string {
-	v := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
+// versionLine is the release, the commit that the go command has built it from where it knows one, and what it was built with.
+func versionLine() string {
+	v := version.Version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v += " (" + s.Value[:min(len(s.Value), 12)] + ")"
+			}
+		}
 	}
 	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
