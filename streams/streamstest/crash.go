@@ -1,9 +1,7 @@
 package streamstest
 
 import (
-	"cmp"
 	"errors"
-	"slices"
 
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/topology"
@@ -16,24 +14,18 @@ func (d *Driver) Crash() error {
 	if d.err == errClosed {
 		return d.err
 	}
-	if !d.exactly && len(d.sent) > 0 { // sent, but the tasks did not come to see it
-		d.keepSent()
+	if !d.exactly { // what was sent is in the topics, but the tasks did not come to see it
+		d.record(func(p *partition, r *topology.Raw) error {
+			p.append(r)
+			return nil
+		})
 	}
-	clear(d.sent)
-	d.sent = d.sent[:0]
+	d.sent, d.unsent = d.sent[:0], d.unsent[:0]
 	err := d.stop()
 	if d.err = d.start(); d.err != nil {
 		d.err = errors.Join(d.err, d.stop())
 	}
 	return errors.Join(err, d.err)
-}
-
-// keepSent appends what was sent to its topics without handing it to tasks, which are about to end.
-func (d *Driver) keepSent() {
-	for i := range d.sent {
-		d.record(&d.sent[i])
-		d.sent[i].to.append(d.sent[i].to.partitions[d.sent[i].at], d.sent[i].raw)
-	}
 }
 
 // restore fills the stores of a task from their changelogs.
@@ -46,18 +38,21 @@ func (d *Driver) restore(u *unit) error {
 		p := t.partitions[c.Partition]
 		var rs []state.Restored
 		next := p.next
-		log := p.log
-		if t.compact {
-			log = slices.Clone(log)
-			slices.SortFunc(log, func(a, b topology.Raw) int { return cmp.Compare(a.Offset, b.Offset) })
-		}
-		for i := range log {
-			r := &log[i]
-			if c.Source && r.Offset >= p.committed.Offset {
-				next = p.committed.Offset
-				break
+		if c.Source {
+			for i := range p.log {
+				r := &p.log[i]
+				if r.Offset >= p.committed.Offset {
+					next = p.committed.Offset
+					break
+				}
+				rs = append(rs, state.Restored{Key: r.Key, Value: r.Value, Offset: r.Offset, Time: r.Time, Headers: r.Headers})
 			}
-			rs = append(rs, state.Restored{Key: r.Key, Value: r.Value, Offset: r.Offset, Time: r.Time, Headers: r.Headers})
+		} else {
+			t.last(func(r Raw, offset int64) {
+				if r.Partition == c.Partition {
+					rs = append(rs, state.Restored{Key: r.Key, Value: r.Value, Offset: offset, Time: r.Time, Headers: r.Headers})
+				}
+			})
 		}
 		if err := u.task.Stores().Restore(c.Store, rs, state.Position{Next: next}); err != nil {
 			return err

@@ -1,6 +1,8 @@
 package streamstest_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -45,6 +47,21 @@ func TestCrashLosesWhatIsNotCommitted(t *testing.T) {
 			"app-counts-changelog k=3@0", "out k=3@0",
 		}, text(d.Produced()))
 	})
+}
+
+func TestWhatWasSentBeforeAnErrorStaysUnlessExactlyOnce(t *testing.T) {
+	t.Parallel()
+	for guarantee, want := range map[streams.Guarantee][]string{streams.AtLeastOnce: {"out k=v@0"}, streams.ExactlyOnce: {}} {
+		b := streams.NewBuilder()
+		in := b.Stream("in", serde.String, serde.String)
+		in.To("out")
+		in.TryForEach(func(context.Context, record) error { return errors.New("after that") })
+		d := driver(t, build(t, b), streams.Config{Guarantee: guarantee})
+		require.ErrorContains(t, d.Input("in", serde.String, serde.String).PipeKeyValue("k", "v"), "after that")
+		require.Empty(t, d.Produced())
+		require.NoError(t, d.Crash())
+		require.Equal(t, want, text(d.Produced()))
+	}
 }
 
 func TestStreamTimeSurvivesACrash(t *testing.T) {

@@ -35,11 +35,12 @@ type Driver struct {
 	topics []*topic // by slot; the first is nil
 	named  map[string]*topic
 	arena  arena
-	sent   []sent   // not yet in the topics
-	order  []*topic // of what was produced and is not drained
+	sent   []sent  // not yet in the topics
+	unsent []byte  // the records of sent, one behind the other
+	order  []int32 // the topics, by slot, of what the tasks have made and Produced has not drained
 	one    [1]topology.Raw
 
-	offsets []committed // of a commit under way
+	offsets []runtime.Offset // of a commit under way
 
 	err error // that stopped the driver
 }
@@ -51,18 +52,11 @@ type unit struct {
 	in   []*partition
 }
 
-// committed is what a partition is committed at.
-type committed struct {
-	p *partition
-	runtime.Committed
-}
-
-// sent is a record on its way to a topic.
+// sent is a record on its way to a topic; Driver.unsent has it.
 type sent struct {
-	to     *topic
-	at     int32
-	raw    topology.Raw
-	noTime bool
+	slot int32 // the topic's
+	at   int32 // its partition
+	size int   // of its bytes
 }
 
 // New starts the tasks of t. Config.ApplicationID may be empty: it is "app" then. A field that only concerns Kafka or files has no effect. Global topics skip
@@ -153,7 +147,11 @@ func (d *Driver) makeTopics() error {
 				n = d.counts.Tasks[s.ID]
 			}
 			topic := d.topic(c.Topic, n)
-			topic.keep = true
+			if c.Source {
+				topic.keep = true
+				continue
+			}
+			topic.changelog = true
 			config := configs[c.Topic]
 			topic.compact = config["cleanup.policy"] == "compact" && config["min.compaction.lag.ms"] == ""
 		}
@@ -239,7 +237,7 @@ func (d *Driver) reads(u *unit, s topology.Subtopology, p int32) {
 func (d *Driver) assign(u *unit, t *topic, p int32) {
 	part := t.partitions[p]
 	part.unit = u
-	part.committed.Offset = part.next
+	part.committed = runtime.Offset{Offset: part.next, Metadata: runtime.Metadata{Time: -1}}
 	u.in = append(u.in, part)
 	u.spec.Inputs = append(u.spec.Inputs, runtime.TopicPartition{Topic: t.name, Partition: p})
 }
@@ -264,7 +262,8 @@ func (d *Driver) start() (err error) {
 		}
 		committed := map[runtime.TopicPartition]runtime.Committed{}
 		for i, tp := range u.spec.Inputs {
-			committed[tp] = u.in[i].committed
+			c := &u.in[i].committed
+			committed[tp] = runtime.Committed{Offset: c.Offset, Metadata: c.Metadata.String()}
 		}
 		if err := u.task.Start(d.ctx, committed); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 type Input[K, V any] struct {
 	d       *Driver
 	topic   string
+	t       *topic // nil until the first record is piped
 	key     serde.Serde[K]
 	value   serde.Serde[V]
 	err     error
@@ -51,11 +52,10 @@ func (in *Input[K, V]) time() window.Time {
 
 // Pipe pipes a record.
 func (in *Input[K, V]) Pipe(r topology.Record[K, V]) error {
-	raw, err := in.raw(r)
-	if err != nil {
+	if err := in.add(r); err != nil {
 		return err
 	}
-	return in.d.Pipe(raw)
+	return in.d.work(1)
 }
 
 // PipeValue pipes a record without a key.
@@ -80,19 +80,7 @@ func (in *Input[K, V]) PipeTombstone(k K) error {
 
 // PipeAll pipes records. See Driver.PipeAll.
 func (in *Input[K, V]) PipeAll(rs iter.Seq[topology.Record[K, V]]) error {
-	var failed error
-	err := in.d.PipeAll(func(yield func(Raw) bool) {
-		for r := range rs {
-			var raw Raw
-			if raw, failed = in.raw(r); failed != nil || !yield(raw) {
-				return
-			}
-		}
-	})
-	if failed != nil {
-		return failed
-	}
-	return err
+	return pipeAll(in.d, rs, in.add)
 }
 
 // PipeValues pipes records without a key.
@@ -117,22 +105,31 @@ func (in *Input[K, V]) PipeKeyValues(kvs iter.Seq2[K, V]) error {
 	})
 }
 
-func (in *Input[K, V]) raw(r topology.Record[K, V]) (_ Raw, err error) {
+// add appends a record to the topic.
+func (in *Input[K, V]) add(r topology.Record[K, V]) (err error) {
 	if in.err != nil {
-		return Raw{}, in.err
+		return in.err
 	}
-	raw := Raw{Topic: in.topic, Time: r.Time, Headers: slices.Clip(r.Headers)}
+	raw := topology.Raw{Time: r.Time, Headers: slices.Clip(r.Headers)}
 	if !r.NoKey {
 		if raw.Key, raw.Headers, err = encode(in.d, &in.buf, in.key, r.Key, raw.Headers); err != nil {
-			return raw, fmt.Errorf("streamstest: key for topic %s: %w", in.topic, err)
+			return fmt.Errorf("streamstest: key for topic %s: %w", in.topic, err)
 		}
 	}
 	if !r.Tombstone {
 		if raw.Value, raw.Headers, err = encode(in.d, &in.buf, in.value, r.Value, raw.Headers); err != nil {
-			return raw, fmt.Errorf("streamstest: value for topic %s: %w", in.topic, err)
+			return fmt.Errorf("streamstest: value for topic %s: %w", in.topic, err)
 		}
 	}
-	return raw, nil
+	if in.t == nil {
+		if in.d.err != nil {
+			return in.d.err
+		}
+		if in.t, err = in.d.input(in.topic); err != nil {
+			return err
+		}
+	}
+	return in.d.add(in.t, -1, &raw)
 }
 
 func encode[T any](d *Driver, buf *[]byte, s serde.Serde[T], v T, h serde.Headers) ([]byte, serde.Headers, error) {

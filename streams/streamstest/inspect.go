@@ -15,9 +15,9 @@ import (
 // them.
 func (d *Driver) Produced() []Raw {
 	out := make([]Raw, 0, len(d.order))
-	for _, t := range d.order {
-		out = append(out, t.produced.at(t.drained))
-		t.drained++
+	for _, slot := range d.order {
+		t := d.topics[slot]
+		out = append(out, t.take(&t.drained))
 	}
 	d.order = d.order[:0]
 	return out
@@ -26,7 +26,7 @@ func (d *Driver) Produced() []Raw {
 // Discard forgets all records that the tasks have made so far, for tests that make many.
 func (d *Driver) Discard() {
 	for _, t := range d.topics[1:] {
-		t.produced, t.drained, t.read = produced{}, 0, 0
+		t.discard()
 	}
 	d.order = nil
 }
@@ -35,7 +35,7 @@ func (d *Driver) Discard() {
 func (d *Driver) Topics() []string {
 	var names []string
 	for _, t := range d.topics[1:] {
-		if t.produced.n > 0 {
+		if t.made.n > t.hidden {
 			names = append(names, t.name)
 		}
 	}

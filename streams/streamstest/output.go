@@ -34,7 +34,7 @@ func (o *Output[K, V]) Len() int {
 			return 0
 		}
 	}
-	return o.t.produced.n - o.t.read
+	return o.t.made.n - o.t.read.n
 }
 
 // Empty says that there is nothing left to read.
@@ -45,8 +45,7 @@ func (o *Output[K, V]) ReadRaw() (Raw, bool) {
 	if o.Empty() {
 		return Raw{}, false
 	}
-	o.t.read++
-	return o.t.produced.at(o.t.read - 1), true
+	return o.t.take(&o.t.read), true
 }
 
 // Read takes the next record; false if there is none.

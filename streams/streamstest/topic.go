@@ -26,57 +26,48 @@ type topic struct {
 	slot       int // in Driver.topics
 	partitions []*partition
 	global     bool // read by the global stores
-	keep       bool // a store is restored from it
+	keep       bool // a store is restored from what the topic holds
+	changelog  bool // a store is restored from what the tasks have made
 	compact    bool // only the last record of each key is needed for that
 
-	produced produced
-	drained  int // how many of them Produced has handed out
-	read     int // how many of them Outputs have read
+	made    journal // by the tasks
+	hidden  int     // how many of them were discarded, but are needed to restore
+	drained spot    // of what Produced has handed out
+	read    spot    // of what Outputs have read
+	least   int     // bytes of made when it was compacted last
 }
 
 // partition is one partition's log, and the task that reads it.
 type partition struct {
 	topic *topic
-	log   []topology.Raw // in order of offsets; of a compacted topic the last record of each key, in order of the keys' first ones
-	last  map[string]int // of a compacted topic: where a key is in log
+	log   []topology.Raw // of a topic that is read or kept, in order of offsets
 	next  int64          // the next record's offset
 
 	unit   *unit // nil: no task reads it
 	queue  *runtime.Queue
 	pushed int64 // the offset behind the last record that the task got
 	// committed is where the task goes on after a crash.
-	committed runtime.Committed
+	committed runtime.Offset
 }
 
-// append adds r to a partition of the topic.
-func (t *topic) append(p *partition, r topology.Raw) {
+// append adds r to a partition.
+func (p *partition) append(r *topology.Raw) {
 	r.Offset = p.next
 	p.next++
-	switch {
-	case t.compact:
-		if i, ok := p.last[string(r.Key)]; ok {
-			p.log[i] = r
-			return
-		}
-		if p.last == nil {
-			p.last = map[string]int{}
-		}
-		p.last[string(r.Key)] = len(p.log)
-		p.log = append(p.log, r)
-	case t.keep || p.unit != nil:
-		p.log = append(p.log, r)
+	if p.topic.keep || p.unit != nil {
+		p.log = append(p.log, *r)
 	}
 }
 
-// from is the log from an offset on. The topic is not compacted.
+// from is the log from an offset on.
 func (p *partition) from(offset int64) []topology.Raw {
 	i, _ := slices.BinarySearchFunc(p.log, offset, func(r topology.Raw, at int64) int { return cmp.Compare(r.Offset, at) })
 	return p.log[i:]
 }
 
 // trim forgets what no crash brings back.
-func (t *topic) trim(p *partition) {
-	if t.keep || len(p.log) == 0 || p.log[0].Offset >= p.committed.Offset {
+func (p *partition) trim() {
+	if p.topic.keep || len(p.log) == 0 || p.log[0].Offset >= p.committed.Offset {
 		return
 	}
 	left := copy(p.log, p.from(p.committed.Offset))
@@ -84,24 +75,50 @@ func (t *topic) trim(p *partition) {
 	p.log = p.log[:left]
 }
 
-// produced are records in pieces, so that many of them are not copied again and again.
-type produced struct {
-	pieces [][]Raw
-	n      int
-}
-
-const piece = 256
-
-func (p *produced) add(r Raw) {
-	if p.n%piece == 0 {
-		p.pieces = append(p.pieces, make([]Raw, 0, piece))
+// take is the next record that the tasks have made behind s, which is one of drained and read.
+func (t *topic) take(s *spot) Raw {
+	piece := s.piece
+	r, _ := t.made.next(s)
+	if s.piece != piece && !t.changelog {
+		t.made.free(min(t.drained.piece, t.read.piece))
 	}
-	last := &p.pieces[len(p.pieces)-1]
-	*last = append(*last, r)
-	p.n++
+	r.Topic = t.name
+	return r
 }
 
-func (p *produced) at(i int) Raw { return p.pieces[i/piece][i%piece] }
+// discard forgets what the tasks have made, but for what stores are restored from.
+func (t *topic) discard() {
+	if !t.changelog {
+		t.made = journal{}
+	} else if t.compact && t.made.bytes > 2*t.least+largePiece {
+		var made journal
+		var record []byte
+		t.last(func(r Raw, offset int64) {
+			record = appendRecord(record[:0], &r)
+			made.append(offset, record)
+		})
+		t.made, t.least = made, made.bytes
+	}
+	t.drained, t.read, t.hidden = t.made.end(), t.made.end(), t.made.n
+}
+
+// last calls f with what the tasks have made, of a compacted topic with the last record of each key of a partition, in order.
+func (t *topic) last(f func(r Raw, offset int64)) {
+	type key struct {
+		partition int32
+		key       string
+	}
+	final := map[key]int{}
+	for s := (spot{}); t.compact && s.n < t.made.n; {
+		r, _ := t.made.next(&s)
+		final[key{r.Partition, string(r.Key)}] = s.n
+	}
+	for s := (spot{}); s.n < t.made.n; {
+		if r, offset := t.made.next(&s); !t.compact || final[key{r.Partition, string(r.Key)}] == s.n {
+			f(r, offset)
+		}
+	}
+}
 
 // arena holds the bytes of records in large pieces.
 type arena struct{ free []byte }

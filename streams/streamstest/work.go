@@ -35,15 +35,22 @@ func (c *collector) Send(o *topology.Outgoing) error {
 			p = runtime.Partition(o.Hash, n)
 		}
 	}
-	s := sent{to: t, at: p, raw: topology.Raw{Topic: t.name, Partition: p, Time: o.Time, Headers: slices.Clip(o.Headers)}}
+	r := Raw{Partition: p, Time: o.Time, Headers: o.Headers}
 	if !o.NoKey {
-		s.raw.Key = d.arena.keep(present(o.Key))
+		r.Key = present(o.Key)
 	}
 	if !o.Tombstone {
-		s.raw.Value = d.arena.keep(present(o.Value))
+		r.Value = present(o.Value)
 	}
-	d.sent = append(d.sent, s)
+	d.send(t, &r)
 	return nil
+}
+
+// send takes a record until it is settled.
+func (d *Driver) send(t *topic, r *Raw) {
+	before := len(d.unsent)
+	d.unsent = appendRecord(d.unsent, r)
+	d.sent = append(d.sent, sent{int32(t.slot), r.Partition, len(d.unsent) - before})
 }
 
 // present makes bytes that are there not nil.
@@ -79,15 +86,14 @@ type changelog struct {
 }
 
 func (c *changelog) Log(r state.LogRecord) error {
-	s := sent{to: c.to, at: c.at, noTime: r.NoTime,
-		raw: topology.Raw{Topic: c.to.name, Partition: c.at, Time: r.Time, Headers: slices.Clip(r.Headers), Key: c.d.arena.keep(present(r.Key))}}
+	raw := Raw{Partition: c.at, Time: r.Time, NoTime: r.NoTime, Headers: r.Headers, Key: present(r.Key)}
 	if r.NoTime {
-		s.raw.Time = c.d.now
+		raw.Time = c.d.now
 	}
 	if !r.Tombstone {
-		s.raw.Value = c.d.arena.keep(present(r.Value))
+		raw.Value = present(r.Value)
 	}
-	c.d.sent = append(c.d.sent, s)
+	c.d.send(c.to, &raw)
 	return nil
 }
 
@@ -103,7 +109,7 @@ func (d *Driver) PipeTo(partition int, r Raw) error {
 }
 
 func (d *Driver) pipe(r Raw, p int32) error {
-	if err := d.add(r, p); err != nil {
+	if err := d.addRaw(&r, p); err != nil {
 		return err
 	}
 	return d.work(1)
@@ -111,8 +117,13 @@ func (d *Driver) pipe(r Raw, p int32) error {
 
 // PipeAll pipes records in order. With the option Batches they are all appended first, then processed in batches.
 func (d *Driver) PipeAll(rs iter.Seq[Raw]) error {
+	return pipeAll(d, rs, func(r Raw) error { return d.addRaw(&r, -1) })
+}
+
+// pipeAll adds records and works them off: one by one, or with the option Batches all together.
+func pipeAll[R any](d *Driver, rs iter.Seq[R], add func(R) error) error {
 	for r := range rs {
-		if err := d.add(r, -1); err != nil {
+		if err := add(r); err != nil {
 			return err
 		}
 		if !d.options.batches {
@@ -130,14 +141,22 @@ func (d *Driver) PipeAll(rs iter.Seq[Raw]) error {
 // batch is how many records a task processes before timers fire and another task has its turn.
 const batch = 1000
 
-// add appends r to its topic and hands it to its task.
-func (d *Driver) add(r Raw, p int32) error {
+// addRaw is add by the name of the topic.
+func (d *Driver) addRaw(r *Raw, p int32) error {
 	if d.err != nil {
 		return d.err
 	}
 	t, err := d.input(r.Topic)
 	if err != nil {
 		return err
+	}
+	return d.add(t, p, &topology.Raw{Key: r.Key, Value: r.Value, Time: r.Time, Headers: r.Headers})
+}
+
+// add appends r to a topic, at a partition or, if that is negative, where its key belongs, and hands it to its task.
+func (d *Driver) add(t *topic, p int32, r *topology.Raw) error {
+	if d.err != nil {
+		return d.err
 	}
 	n := int32(len(t.partitions))
 	switch {
@@ -148,15 +167,15 @@ func (d *Driver) add(r Raw, p int32) error {
 	case p < 0:
 		p = 0
 	}
-	return d.deliver(t, p, topology.Raw{Topic: t.name, Partition: p, Key: r.Key, Value: r.Value, Time: r.Time, Headers: r.Headers})
+	r.Topic, r.Partition = t.name, p
+	return d.deliver(t.partitions[p], r)
 }
 
 // deliver appends a record to a partition; global stores get it at once, tasks when they have room.
-func (d *Driver) deliver(t *topic, at int32, r topology.Raw) error {
-	p := t.partitions[at]
-	t.append(p, r)
-	if t.global {
-		d.one[0] = p.log[len(p.log)-1]
+func (d *Driver) deliver(p *partition, r *topology.Raw) error {
+	p.append(r)
+	if p.topic.global {
+		d.one[0] = *r
 		if err := d.global.Apply(d.one[:]); err != nil {
 			return d.fail(err)
 		}
@@ -244,46 +263,51 @@ func (d *Driver) commit() error {
 			return err
 		}
 	}
-	offsets := d.offsets[:0]
 	for _, u := range d.units {
-		for _, o := range u.task.Offsets() {
-			i := slices.Index(u.spec.Inputs, o.TopicPartition)
-			offsets = append(offsets, committed{u.in[i], runtime.Committed{Offset: o.Offset, Metadata: o.Metadata}})
+		d.offsets = u.task.AppendOffsets(d.offsets[:0])
+		i := 0
+		for _, o := range d.offsets { // in the order of the inputs
+			for u.spec.Inputs[i] != o.TopicPartition {
+				i++
+			}
+			u.in[i].committed = o
 		}
-	}
-	for _, u := range d.units {
 		u.task.Committed()
-	}
-	for _, o := range offsets {
-		o.p.committed = o.Committed
-	}
-	d.offsets = offsets
-	for _, u := range d.units {
 		for _, p := range u.in {
-			p.topic.trim(p)
+			p.trim()
 		}
 	}
 	return d.settle()
 }
 
-// settle appends what was sent to its topics, in order, and hands it to who reads them.
+// settle appends what was sent to its topics and hands it to who reads them.
 func (d *Driver) settle() error {
-	for i := range d.sent {
-		s := &d.sent[i]
-		d.record(s)
-		if err := d.deliver(s.to, s.at, s.raw); err != nil {
-			return err
-		}
-	}
-	clear(d.sent)
-	d.sent = d.sent[:0]
-	return nil
+	err := d.record(d.deliver)
+	d.sent, d.unsent = d.sent[:0], d.unsent[:0]
+	return err
 }
 
-// record keeps what was sent for Produced and Output.
-func (d *Driver) record(s *sent) {
-	s.to.produced.add(Raw{Topic: s.to.name, Key: s.raw.Key, Value: s.raw.Value, Time: s.raw.Time, NoTime: s.noTime, Headers: s.raw.Headers, Partition: s.at})
-	d.order = append(d.order, s.to)
+// record keeps what was sent for Produced, Output and restores, and delivers what belongs to a topic that is read.
+func (d *Driver) record(deliver func(*partition, *topology.Raw) error) (err error) {
+	from := 0
+	for i := range d.sent {
+		s := &d.sent[i]
+		t := d.topics[s.slot]
+		p := t.partitions[s.at]
+		t.made.append(p.next, d.unsent[from:from+s.size])
+		from += s.size
+		d.order = append(d.order, s.slot)
+		if p.unit == nil && !t.keep {
+			p.next++
+			continue
+		}
+		r := t.made.newest(s.size)
+		failed := deliver(p, &topology.Raw{Topic: t.name, Partition: s.at, Key: r.Key, Value: r.Value, Time: r.Time, Headers: r.Headers})
+		if err == nil {
+			err = failed
+		}
+	}
+	return err
 }
 
 func (d *Driver) fail(err error) error {

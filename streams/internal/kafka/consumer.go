@@ -284,7 +284,7 @@ func (k *Consumer) Commit(ctx context.Context, offsets []runtime.Offset) error {
 				req.Topics = append(req.Topics, t)
 			}
 			p := kmsg.NewOffsetCommitRequestTopicPartition()
-			p.Partition, p.Offset, p.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata)
+			p.Partition, p.Offset, p.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata.String())
 			req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
 		}
 		resp, err := req.RequestWith(ctx, k.cl)

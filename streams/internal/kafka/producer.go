@@ -474,7 +474,7 @@ func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, 
 				req.Topics = append(req.Topics, t)
 			}
 			rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-			rp.Partition, rp.Offset, rp.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata)
+			rp.Partition, rp.Offset, rp.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata.String())
 			req.Topics[i].Partitions = append(req.Topics[i].Partitions, rp)
 		}
 		resp, err := req.RequestWith(ctx, p.cl)

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"maps"
+
 	"github.com/millrace-go/millrace/state"
 )
 
@@ -31,23 +33,31 @@ func (t *Task) NeedsCommit() bool {
 	return false
 }
 
-// Offsets is what a commit writes for the task: the offset of each queue's head, not of the last record, for the partitions of which something was
+// AppendOffsets appends what a commit writes for the task: the offset of each queue's head, not of the last record, for the partitions of which something was
 // consumed; for all, when processors have changed their metadata. Call it after Flush.
-func (t *Task) Offsets() []Offset {
-	values, changed := t.in.ProcessorMetadata()
-	var out []Offset
+func (t *Task) AppendOffsets(out []Offset) []Offset {
+	values, changed := t.metadata()
 	for _, q := range t.queues {
 		if at := q.offset(); at >= 0 && (q.consumed || changed) {
-			out = append(out, Offset{q.TopicPartition, at, encodeMetadata(q.partitionTime, values)})
+			out = append(out, Offset{q.TopicPartition, at, Metadata{q.partitionTime, values}})
 		}
 	}
 	return out
 }
 
 // Metadata is what goes with an offset of q.
-func (t *Task) Metadata(q *Queue) string {
-	values, _ := t.in.ProcessorMetadata()
-	return encodeMetadata(q.partitionTime, values)
+func (t *Task) Metadata(q *Queue) Metadata {
+	values, _ := t.metadata()
+	return Metadata{q.partitionTime, values}
+}
+
+// metadata is a copy of what the processors keep that stays as it is, and whether it was changed since the last commit.
+func (t *Task) metadata() (values map[string]int64, changed bool) {
+	values, changed = t.in.ProcessorMetadata()
+	if changed {
+		t.kept = maps.Clone(values)
+	}
+	return t.kept, changed
 }
 
 // Apply adds what the stores have written since the last Apply to b, with how far their changelogs go: positions has an entry for every store of
@@ -56,7 +66,7 @@ func (t *Task) Apply(b *state.Batch, positions map[string]state.Position) error 
 	return t.in.Stores().Apply(b, positions)
 }
 
-// Committed is the last step of a commit: what Offsets returned is committed.
+// Committed is the last step of a commit: what AppendOffsets told is committed.
 func (t *Task) Committed() {
 	t.requested = false
 	t.in.ProcessorMetadataCommitted()

@@ -53,14 +53,14 @@ type TaskSpec struct {
 // Committed is what the group knows of a partition. An Offset of -1 says that nothing is committed.
 type Committed struct {
 	Offset   int64
-	Metadata string
+	Metadata string // the text of a Metadata
 }
 
 // Offset is what to commit for a partition.
 type Offset struct {
 	TopicPartition
 	Offset   int64
-	Metadata string
+	Metadata Metadata
 }
 
 // Changelog says from where a store of a task is restored.

@@ -28,9 +28,10 @@ type Task struct {
 	raw        *topology.Raw // the record that is being processed; nil between records
 	loading    *Queue        // whose head is being decoded
 	streamTime Time
-	active     Time // wall clock of the last record, -1: not known; only with Config.IdleAdvance
-	activeTime Time // stream time then
-	requested  bool // a node asked for a commit
+	active     Time             // wall clock of the last record, -1: not known; only with Config.IdleAdvance
+	activeTime Time             // stream time then
+	requested  bool             // a node asked for a commit
+	kept       map[string]int64 // what processors keep with the offsets, as of the last commit
 
 	drops     *drops
 	processed atomic.Int64
@@ -102,17 +103,18 @@ func (t *Task) Start(ctx context.Context, committed map[TopicPartition]Committed
 	values := map[string]int64{}
 	times := map[TopicPartition]Time{}
 	for tp, c := range committed {
-		time, vs, err := decodeMetadata(c.Metadata)
+		m, err := parseMetadata(c.Metadata)
 		if err != nil {
 			t.spec.Logger.Warn("committed metadata ignored", "task", t.spec.ID, "topic", tp.Topic, "partition", tp.Partition, "error", err)
 		}
-		times[tp] = time
-		for k, v := range vs {
+		times[tp] = m.Time
+		for k, v := range m.Values {
 			if old, ok := values[k]; !ok || v > old {
 				values[k] = v
 			}
 		}
 	}
+	t.kept = values
 	t.in.SetProcessorMetadata(values)
 	if err := t.in.Start(ctx, (*host)(t)); err != nil {
 		return err

@@ -72,33 +72,27 @@ func TestOffsetsAreThoseOfTheHeads(t *testing.T) {
 	t.Parallel()
 	f := fixed(t, merged("a", "b"), runtime.Config{}, map[runtime.TopicPartition]runtime.Committed{{Topic: "a"}: {Offset: 7}, {Topic: "b"}: {Offset: -1}}, "a", "b")
 	require.False(t, f.NeedsCommit())
-	require.Empty(t, f.Offsets())
+	require.Empty(t, f.AppendOffsets(nil))
 	f.next["a"] = 7
 	f.push("a", 10, 20)
 	f.next["a"] = 12 // a gap: transaction markers
 	f.push("a", 30)
-	require.Empty(t, f.Offsets(), "nothing is consumed yet")
+	require.Empty(t, f.AppendOffsets(nil), "nothing is consumed yet")
 	f.process(2)
 	require.True(t, f.NeedsCommit())
-	text := func(at runtime.Time) string { return metadata(at) }
-	require.Equal(t, []runtime.Offset{{runtime.TopicPartition{Topic: "a"}, 12, text(20)}}, f.Offsets(), "the head's offset, not the one behind the last record")
+	text := func(at runtime.Time) runtime.Metadata { return runtime.Metadata{Time: at, Values: map[string]int64{}} }
+	require.Equal(t, []runtime.Offset{{runtime.TopicPartition{Topic: "a"}, 12, text(20)}}, f.AppendOffsets(nil), "the head's offset, not the one behind the last record")
 	f.process(1)
-	require.Equal(t, []runtime.Offset{{runtime.TopicPartition{Topic: "a"}, 13, text(30)}}, f.Offsets())
+	require.Equal(t, []runtime.Offset{{runtime.TopicPartition{Topic: "a"}, 13, text(30)}}, f.AppendOffsets(nil))
 	f.queue("a").Advance(15)
-	require.Equal(t, []runtime.Offset{{runtime.TopicPartition{Topic: "a"}, 15, text(30)}}, f.Offsets(), "the consumer has come behind the last marker")
+	require.Equal(t, []runtime.Offset{{runtime.TopicPartition{Topic: "a"}, 15, text(30)}}, f.AppendOffsets(nil), "the consumer has come behind the last marker")
 	at, ok := f.SourceOffset("a")
 	require.True(t, ok)
 	require.Equal(t, int64(15), at)
 	_, ok = f.SourceOffset("b")
 	require.False(t, ok)
 	f.Committed()
-	require.Empty(t, f.Offsets())
-}
-
-// metadata is Kafka's text for a partition time and no processor metadata.
-func metadata(at runtime.Time) string {
-	b := []byte{2, 0, 0, 0, 0, 0, 0, 0, byte(at)}
-	return base64.StdEncoding.EncodeToString(b)
+	require.Empty(t, f.AppendOffsets(nil))
 }
 
 func TestTimesAndProcessorMetadataSurviveInTheCommittedOffsets(t *testing.T) {
@@ -128,17 +122,18 @@ func TestTimesAndProcessorMetadataSurviveInTheCommittedOffsets(t *testing.T) {
 	f.push("a", 100, 50)
 	f.process(2)
 	require.Equal(t, []string{"out k=a100@100", "out k=a50@100"}, f.c.take())
-	offsets := f.Offsets()
-	require.Len(t, offsets, 1, "b has no position that could be committed")
+	first := f.AppendOffsets(nil)
+	require.Len(t, first, 1, "b has no position that could be committed")
 	f.Committed()
 	f.push("b", 40)
 	f.process(1)
-	offsets = f.Offsets()
+	offsets := f.AppendOffsets(nil)
 	require.Len(t, offsets, 2, "the metadata have changed: they go with every partition")
+	require.Equal(t, map[string]int64{"count": 2}, first[0].Metadata.Values, "what was committed stays as it was")
 
 	committed := map[runtime.TopicPartition]runtime.Committed{}
 	for _, o := range offsets {
-		committed[o.TopicPartition] = runtime.Committed{Offset: o.Offset, Metadata: o.Metadata}
+		committed[o.TopicPartition] = runtime.Committed{Offset: o.Offset, Metadata: o.Metadata.String()}
 	}
 	g := fixed(t, top(&seen), runtime.Config{}, committed, "a", "b")
 	require.Equal(t, []int64{0, 3}, seen)
@@ -202,7 +197,7 @@ func TestRecordsThatCannotBeDecoded(t *testing.T) {
 		n, err := f.Process(10)
 		require.Equal(t, 1, n)
 		require.ErrorContains(t, err, "source src, record in/0@1: value: ")
-		require.Equal(t, int64(1), f.Offsets()[0].Offset)
+		require.Equal(t, int64(1), f.AppendOffsets(nil)[0].Offset)
 	})
 	t.Run("skip counts and goes on", func(t *testing.T) {
 		t.Parallel()
@@ -215,7 +210,7 @@ func TestRecordsThatCannotBeDecoded(t *testing.T) {
 		require.Equal(t, 1, f.process(10))
 		require.Equal(t, []string{"out k=" + long(1) + "@4"}, f.c.take())
 		require.Equal(t, []runtime.Dropped{{Node: "src", Reason: "deserialization error", Count: 3}, {Node: "src", Reason: "timestamp", Count: 1}}, f.dropped())
-		require.Equal(t, int64(5), f.Offsets()[0].Offset, "the bad record at the end is done with too")
+		require.Equal(t, int64(5), f.AppendOffsets(nil)[0].Offset, "the bad record at the end is done with too")
 		require.Equal(t, runtime.Time(4), f.StreamTime())
 	})
 	t.Run("only bad records are committed too", func(t *testing.T) {
@@ -224,7 +219,7 @@ func TestRecordsThatCannotBeDecoded(t *testing.T) {
 		f.pushValue("in", "k", "three", 2)
 		require.Zero(t, f.process(10))
 		require.True(t, f.NeedsCommit())
-		require.Equal(t, int64(1), f.Offsets()[0].Offset)
+		require.Equal(t, int64(1), f.AppendOffsets(nil)[0].Offset)
 	})
 	t.Run("dead letter keeps the bytes and tells why", func(t *testing.T) {
 		t.Parallel()
@@ -308,7 +303,7 @@ func TestErrorsAndPanicsOfProcessors(t *testing.T) {
 		require.Equal(t, 6, f.process(10))
 		require.Equal(t, []string{"out k=in1@1", "out k=in5@5"}, f.c.take())
 		require.Equal(t, []runtime.Dropped{{Node: "p", Reason: "processing error", Count: 1}, {Node: "src", Reason: "processing error", Count: 3}}, f.dropped())
-		require.Equal(t, int64(6), f.Offsets()[0].Offset)
+		require.Equal(t, int64(6), f.AppendOffsets(nil)[0].Offset)
 	})
 	t.Run("dead letter", func(t *testing.T) {
 		t.Parallel()
@@ -462,7 +457,7 @@ func TestCommitStepsLeaveTheStoreWhereItsChangelogGoesOn(t *testing.T) {
 	f.process(1)
 	require.NoError(t, f.Flush())
 	require.Equal(t, []string{"app-st-changelog/0 a=1@1"}, f.c.take())
-	require.Len(t, f.Offsets(), 1)
+	require.Len(t, f.AppendOffsets(nil), 1)
 	b := db.NewBatch()
 	require.NoError(t, f.Apply(b, map[string]state.Position{"st": {Next: 1}}))
 	require.NoError(t, b.Commit())

@@ -49,7 +49,7 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 	}
 	var offsets []Offset
 	for _, m := range live {
-		offsets = append(offsets, m.Offsets()...)
+		offsets = m.AppendOffsets(offsets)
 	}
 	if t.Producer.Transactional() {
 		if t.Producer.Produced() {

@@ -102,7 +102,7 @@ func (t *Thread) reopen(old *member, inputs []TopicPartition) error {
 		m.committed, m.waiting = map[TopicPartition]Committed{}, map[TopicPartition][]topology.Raw{}
 		for tp, q := range old.queues {
 			if slices.Contains(inputs, tp) {
-				m.committed[tp] = Committed{Offset: q.committed, Metadata: old.Metadata(q)}
+				m.committed[tp] = Committed{Offset: q.committed, Metadata: old.Metadata(q).String()}
 				m.waiting[tp] = q.all()
 			}
 		}
