@@ -43,6 +43,9 @@ func (d Definition[S]) Persistent() bool { return d.opts.persistent() }
 
 // Check implements AnyDefinition.
 func (d Definition[S]) Check() error {
+	if d.make == nil {
+		return errors.New("a store has no definition: make one with state.KeyValue, Window, Session, Versioned or Custom")
+	}
 	if err := d.opts.check(); err != nil {
 		return storeError(d.name, err)
 	}
@@ -96,17 +99,23 @@ type options struct {
 	size       time.Duration // of a window
 	retention  time.Duration // of a window or session store, history of a versioned one
 	topic      map[string]string
-	lru        bool // max was given
+	lru        bool   // max was given
+	noSerde    string // "key" or "value", if that has no serde
 }
 
 // check looks for options that make no sense.
 func (o *options) check() error {
-	for what, d := range map[string]time.Duration{"retention": o.retention, "TTL": o.ttl, "window size": o.size} {
-		if d < 0 || d%time.Millisecond != 0 && d != window.Forever {
-			return fmt.Errorf("its %s is %v: use whole milliseconds, not below 0", what, d)
+	for _, t := range []struct {
+		what string
+		d    time.Duration
+	}{{"retention", o.retention}, {"TTL", o.ttl}, {"window size", o.size}} {
+		if t.d < 0 || t.d%time.Millisecond != 0 && t.d != window.Forever {
+			return fmt.Errorf("its %s is %v: use whole milliseconds, not below 0", t.what, t.d)
 		}
 	}
 	switch {
+	case o.noSerde != "":
+		return fmt.Errorf("its %s has no serde: give one, serde.String say", o.noSerde)
 	case o.kind == kindWindow && o.retention < o.size:
 		return fmt.Errorf("its retention of %v is shorter than its windows of %v: keep them at least that long", o.retention, o.size)
 	case o.lru && o.max <= 0:
@@ -189,43 +198,54 @@ func LogTombstoneHeaders() Option { return func(o *options) { o.headers = tombst
 
 // KeyValue defines a key-value store.
 func KeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], o ...Option) Definition[KeyValueStore[K, V]] {
-	return Definition[KeyValueStore[K, V]]{name, options{}.with(o), func(e Env, o *options) (KeyValueStore[K, V], instance, error) {
+	return Definition[KeyValueStore[K, V]]{name, options{noSerde: noSerde(k, v)}.with(o), func(e Env, o *options) (KeyValueStore[K, V], instance, error) {
 		return openKV(e, name, o, k, v)
 	}, viewKeyValue[K, V]}
 }
 
 // TimestampedKeyValue defines a key-value store whose values carry the time of the record that wrote them, in the changelog as the record's time.
 func TimestampedKeyValue[K, V any](name string, k serde.Serde[K], v serde.Serde[V], o ...Option) Definition[KeyValueStore[K, Stamped[V]]] {
-	return Definition[KeyValueStore[K, Stamped[V]]]{name, options{stamped: true}.with(o), func(e Env, o *options) (KeyValueStore[K, Stamped[V]], instance, error) {
+	return Definition[KeyValueStore[K, Stamped[V]]]{name, options{stamped: true, noSerde: noSerde(k, v)}.with(o), func(e Env, o *options) (KeyValueStore[K, Stamped[V]], instance, error) {
 		return openKV(e, name, o, k, stamped(v))
 	}, viewKeyValue[K, Stamped[V]]}
 }
 
 // Window defines a window store. Windows older than retention are gone.
 func Window[K, V any](name string, k serde.Serde[K], v serde.Serde[V], size, retention time.Duration, o ...Option) Definition[WindowStore[K, V]] {
-	return Definition[WindowStore[K, V]]{name, windowOptions(size, retention).with(o), func(e Env, o *options) (WindowStore[K, V], instance, error) {
+	return Definition[WindowStore[K, V]]{name, windowOptions(noSerde(k, v), size, retention).with(o), func(e Env, o *options) (WindowStore[K, V], instance, error) {
 		return openWindows(e, name, o, k, v)
 	}, viewWindows[K, V]}
 }
 
 // TimestampedWindow is a Window store whose values carry their time. See [TimestampedKeyValue].
 func TimestampedWindow[K, V any](name string, k serde.Serde[K], v serde.Serde[V], size, retention time.Duration, o ...Option) Definition[WindowStore[K, Stamped[V]]] {
-	opts := windowOptions(size, retention)
+	opts := windowOptions(noSerde(k, v), size, retention)
 	opts.stamped = true
 	return Definition[WindowStore[K, Stamped[V]]]{name, opts.with(o), func(e Env, o *options) (WindowStore[K, Stamped[V]], instance, error) {
 		return openWindows(e, name, o, k, stamped(v))
 	}, viewWindows[K, Stamped[V]]}
 }
 
-func windowOptions(size, retention time.Duration) options {
-	return options{kind: kindWindow, size: size, retention: retention}
+func windowOptions(noSerde string, size, retention time.Duration) options {
+	return options{kind: kindWindow, size: size, retention: retention, noSerde: noSerde}
 }
 
 // Session defines a session store. Sessions that ended longer than retention ago are gone.
 func Session[K, V any](name string, k serde.Serde[K], v serde.Serde[V], retention time.Duration, o ...Option) Definition[SessionStore[K, V]] {
-	return Definition[SessionStore[K, V]]{name, options{kind: kindSession, retention: retention}.with(o), func(e Env, o *options) (SessionStore[K, V], instance, error) {
+	return Definition[SessionStore[K, V]]{name, options{kind: kindSession, retention: retention, noSerde: noSerde(k, v)}.with(o), func(e Env, o *options) (SessionStore[K, V], instance, error) {
 		return openSessions(e, name, o, k, v)
 	}, viewSessions[K, V]}
+}
+
+// noSerde says which side has no serde, "" if both have one.
+func noSerde[K, V any](k serde.Serde[K], v serde.Serde[V]) string {
+	switch {
+	case k == nil:
+		return "key"
+	case v == nil:
+		return "value"
+	}
+	return ""
 }
 
 func stamped[V any](v serde.Serde[V]) serde.Serde[Stamped[V]] {
@@ -237,9 +257,6 @@ func stamped[V any](v serde.Serde[V]) serde.Serde[Stamped[V]] {
 
 // bind returns a store's serdes for its role: the key and the value of its changelog topic.
 func bind[K, V any](e *Env, name string, k serde.Serde[K], v serde.Serde[V]) (serde.Serde[K], serde.Serde[V], error) {
-	if k == nil || v == nil {
-		return nil, nil, errors.New("it has no serde for its key or value")
-	}
 	if e.Topic == nil {
 		return k, v, nil
 	}

@@ -9,7 +9,7 @@ import (
 
 // Versioned defines a versioned store, which remembers what a key held at any time in the last history (KIP-889).
 func Versioned[K, V any](name string, k serde.Serde[K], v serde.Serde[V], history time.Duration, o ...Option) Definition[VersionedStore[K, V]] {
-	return Definition[VersionedStore[K, V]]{name, options{kind: kindVersioned, retention: history}.with(o), func(e Env, o *options) (VersionedStore[K, V], instance, error) {
+	return Definition[VersionedStore[K, V]]{name, options{kind: kindVersioned, retention: history, noSerde: noSerde(k, v)}.with(o), func(e Env, o *options) (VersionedStore[K, V], instance, error) {
 		k, v, err := bind(&e, name, k, v)
 		if err != nil {
 			return nil, nil, err

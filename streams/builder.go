@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
@@ -27,6 +28,7 @@ type Builder struct {
 	errs     []error
 	built    bool
 	config   buildConfig
+	sinks    []sinkTopic
 	// generated are the stores and internal topics whose names were not given: RequireNames refuses them.
 	generated []generatedName
 }
@@ -34,7 +36,24 @@ type Builder struct {
 // NewBuilder is an empty builder.
 func NewBuilder() *Builder { return &Builder{registry: map[reflect.Type]any{}} }
 
-func (b *Builder) fail(err error) { b.errs = append(b.errs, err) }
+// fail reports a mistake; one that two nodes have in common is told once.
+func (b *Builder) fail(err error) {
+	if !slices.ContainsFunc(b.errs, func(e error) bool { return e.Error() == err.Error() }) {
+		b.errs = append(b.errs, err)
+	}
+}
+
+// inNode says of each of the mistakes that err joins at which node it is.
+func inNode(node string, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, inNode(node, e))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("node %s: %w", node, err)
+}
 
 // require reports a function that was not given to a verb.
 func (b *Builder) require(given bool, node string) {
@@ -44,7 +63,13 @@ func (b *Builder) require(given bool, node string) {
 }
 
 // Register makes s the serde of every T for which nothing nearer is known.
-func (b *Builder) Register[T any](s serde.Serde[T]) { b.registry[reflect.TypeFor[T]()] = s }
+func (b *Builder) Register[T any](s serde.Serde[T]) {
+	if s == nil {
+		b.fail(fmt.Errorf("the serde given to Register for %v is nil: give one, serde.JSON[...]() say", reflect.TypeFor[T]()))
+		return
+	}
+	b.registry[reflect.TypeFor[T]()] = s
+}
 
 // AddStore adds a store for processors to connect with streams.Using.
 func (b *Builder) AddStore[S any](d state.Definition[S]) topology.StoreRef[S] {
@@ -67,11 +92,15 @@ func (b *Builder) Build(o ...BuildOption) (*topology.Topology, error) {
 	for _, add := range b.stores {
 		add(w)
 	}
+	if len(b.nodes) == 0 {
+		b.fail(errors.New("the program reads nothing: begin with Stream, Table or GlobalTable"))
+	}
 	b.mergeSources()
 	b.optimize()
 	b.relaxNullKeys()
 	b.writePlan(t)
 	b.declareCopartitions(t)
+	b.checkTopics(t)
 	b.checkNames()
 	if err := errors.Join(append(b.errs, t.Err())...); err != nil {
 		return nil, fmt.Errorf("streams: the topology cannot be built:\n%w", err)

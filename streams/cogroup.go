@@ -23,7 +23,8 @@ func (g GroupedStream[K, V]) TryCogroup[A any](add func(context.Context, Record[
 // is asked about them. The streams must be partitioned alike. One whose key may have changed goes through an internal topic, called after its grouping's
 // Named, else after the aggregate's store.
 //
-// A CogroupedStream is a handle: a value. Adding a stream makes a new one and leaves the old one as it was.
+// A CogroupedStream is a handle: a value. Adding a stream makes a new one and leaves the old one as it was. The zero CogroupedStream has no streams yet: Cogroup
+// adds the first, so that a loop can add them all.
 type CogroupedStream[K, A any] struct {
 	b       *Builder
 	key     *slot[K]     // of the first stream
@@ -37,16 +38,19 @@ func newCogroup[K, V, A any](g GroupedStream[K, V], m *groupMember[K, V, A]) Cog
 
 // Cogroup adds a grouped stream: add puts its values into the aggregate.
 func (c CogroupedStream[K, A]) Cogroup[V any](g GroupedStream[K, V], add func(K, V, A) A) CogroupedStream[K, A] {
-	return c.with(g.s.b, plainMember(g, add))
+	return joinCogroup(c, g, plainMember(g, add))
 }
 
 // TryCogroup adds a grouped stream with a function that gets the record and may fail: see GroupedStream.TryCogroup.
 func (c CogroupedStream[K, A]) TryCogroup[V any](g GroupedStream[K, V], add func(context.Context, Record[K, V], A) (A, error)) CogroupedStream[K, A] {
-	return c.with(g.s.b, tryMember(g, add))
+	return joinCogroup(c, g, tryMember(g, add))
 }
 
-func (c CogroupedStream[K, A]) with(b *Builder, m cogroupMember[K, A]) CogroupedStream[K, A] {
-	if c.b.foreign(b, m.name()) {
+func joinCogroup[K, V, A any](c CogroupedStream[K, A], g GroupedStream[K, V], m *groupMember[K, V, A]) CogroupedStream[K, A] {
+	if c.b == nil {
+		return newCogroup(g, m)
+	}
+	if c.b.foreign(g.s.b, "Cogroup of "+g.s.n.name) {
 		return c
 	}
 	members := make([]cogroupMember[K, A], 0, len(c.members)+1)

@@ -12,8 +12,6 @@ const cogroupPrefix = "COGROUPKSTREAM-AGGREGATE-"
 
 // cogroupMember is one stream of a cogroup, whatever the type of its values.
 type cogroupMember[K, A any] interface {
-	// name says which one in errors.
-	name() string
 	given() bool
 	// read is the node that the member's records come from: behind a repartition if the key may have changed. prefix names that, unless
 	// the grouping has a name; named says that the user chose it. Aggregates of one cogroup share the repartition.
@@ -101,8 +99,7 @@ func tryMember[K, V, A any](g GroupedStream[K, V], add func(context.Context, Rec
 	return &groupMember[K, V, A]{g: g, has: add != nil, nulls: true, open: tryStep(add)}
 }
 
-func (m *groupMember[K, V, A]) name() string { return "Cogroup of " + m.g.s.n.name }
-func (m *groupMember[K, V, A]) given() bool  { return m.has }
+func (m *groupMember[K, V, A]) given() bool { return m.has }
 
 func (m *groupMember[K, V, A]) read(prefix func() string, named bool) *planNode {
 	s := m.g.s

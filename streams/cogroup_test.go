@@ -215,7 +215,7 @@ func TestCogroupReports(t *testing.T) {
 			g := b.Stream("l", serde.String, serde.String).GroupBy(byValue, streams.Named("g"))
 			g.Count()
 			g.Cogroup(mark("<")).Aggregate(nothing)
-		}, []string{`"g-repartition-`, "another name"}},
+		}, []string{"internal topic g-repartition", "another Named"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // need not be partitioned alike: two internal topics carry subscriptions and answers (KIP-213), so that results come with a delay, and a result of a
 // row that has changed meanwhile is left out. A row that points nowhere has no result; inserting one is counted as dropped.
 //
-// Keys and values have to be encoded deterministically. The times of a result is the later one of its rows'.
+// Keys and values have to be encoded deterministically. The time of a result is the later one of its rows'.
 func (t Table[K, V]) JoinForeignKey[FK, VO, R any](other Table[FK, VO], foreignKey func(K, V) (fk FK, ok bool), f func(V, VO) R, o ...ForeignKeyOption) Table[K, R] {
 	return joinForeign(t, other, &foreignJoin[K, V, FK, VO, R]{foreignKey: foreignKey, open: func(*topology.Context) rowJoiner[K, V, VO, R] {
 		return func(_ K, l V, _ bool, r VO, _ bool) (R, error) { return f(l, r), nil }
@@ -102,8 +102,8 @@ func joinForeign[K, V, FK, VO, R any](t Table[K, V], other Table[FK, VO], j *for
 	store := b.storeName(&c.store, "KTABLE-FK-JOIN-OUTPUT-")
 	b.check(j.names.result, &c)
 	b.require(given && j.foreignKey != nil, j.names.result)
-	if b.foreign(other.b, j.names.result) {
-		return missing[K, R](b, fmt.Errorf("node %s joins tables of two builders", j.names.result))
+	if b != other.b {
+		return missing[K, R](b, fmt.Errorf("node %s: the other side belongs to another Builder: make both with one", j.names.result))
 	}
 	byForeign := partitionByKey[FK, subscription[K]](b, j.names.sink, c.fkOther)
 	byOwn := partitionByKey[K, answer[VO]](b, j.names.responseSink, c.fkOwn)
@@ -112,7 +112,7 @@ func joinForeign[K, V, FK, VO, R any](t Table[K, V], other Table[FK, VO], j *for
 	n.write = func(w *writer, in []any) any {
 		k, v := t.key.resolve(w.b, j.names.subscribe, "key"), t.value.resolve(w.b, j.names.subscribe, "value")
 		fk, fv := other.key.resolve(w.b, j.names.sink, "key"), other.value.resolve(w.b, j.names.responseSink, "value")
-		if k == nil || v == nil || fk == nil || fv == nil {
+		if k == nil || v == nil || fk == nil || fv == nil || !w.claim(j.names.registration) {
 			return nil
 		}
 		keys := combinedSerde[FK, K]{fk, k}

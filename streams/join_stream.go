@@ -101,7 +101,7 @@ func joinStreams[K, V, VO, R any](s Stream[K, V], other Stream[K, VO], w window.
 	b.check(n.merge, &c)
 	b.require(given, n.merge)
 	if err := checkStreamJoin(w, &c); err != nil {
-		return missingStream[K, R](b, fmt.Errorf("node %s: %w", n.merge, err))
+		return missingStream[K, R](b, inNode(n.merge, err))
 	}
 	if c.store.name == "" {
 		b.nameGenerated("store", n.thisStore, "As")

@@ -71,18 +71,22 @@ func (b *Builder) checkNames() {
 func (b *Builder) check(node string, c *nodeConfig) {
 	if c.store.versioned && c.store.ttl > 0 {
 		c.errs = append(c.errs, errors.New("a store is either Versioned, which forgets by itself, or has a TTL: leave one out"))
+		c.store.ttl = 0
 	}
 	for _, err := range c.errs {
 		b.fail(fmt.Errorf("node %s: %w", node, err))
 	}
 }
 
-// millis reports a duration that is negative or has a part of a millisecond: times are measured in milliseconds.
-func (c *nodeConfig) millis(option string, d time.Duration) {
+// millis is d, or 0 if it is negative or has a part of a millisecond, which it reports: times are measured in milliseconds.
+func (c *nodeConfig) millis(option string, d time.Duration) time.Duration {
 	switch {
 	case d < 0:
-		c.errs = append(c.errs, fmt.Errorf("%s(%v) is negative", option, d))
+		c.errs = append(c.errs, fmt.Errorf("%s(%v) is negative: give 0 or more", option, d))
+		return 0
 	case d%time.Millisecond != 0 && d != window.Forever:
 		c.errs = append(c.errs, fmt.Errorf("%s(%v) has a part of a millisecond: round it", option, d))
+		return 0
 	}
+	return d
 }

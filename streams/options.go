@@ -136,27 +136,26 @@ func InMemory() storeOpt { return storeOpt{func(c *nodeConfig) { c.store.inMemor
 // Versioned keeps the history of each key for that long (KIP-889).
 func Versioned(history time.Duration) storeOpt {
 	return storeOpt{func(c *nodeConfig) {
-		c.millis("Versioned", history)
-		c.store.versioned, c.store.history = true, history
+		c.store.versioned, c.store.history = true, c.millis("Versioned", history)
 	}}
 }
 
 // Retention is how long a window store keeps its windows, by stream time: at least window size and grace. It means nothing to other stores.
 func Retention(d time.Duration) storeOpt {
 	return storeOpt{func(c *nodeConfig) {
-		c.millis("Retention", d)
-		c.store.retention, c.store.hasRetention = d, true
+		if ok := c.millis("Retention", d); ok == d {
+			c.store.retention, c.store.hasRetention = d, true
+		}
 	}}
 }
 
 // TTL deletes an entry of a key-value store that was not written for that long, by stream time (Java has none).
 func TTL(d time.Duration) storeOpt {
 	return storeOpt{func(c *nodeConfig) {
-		c.millis("TTL", d)
+		c.store.ttl = c.millis("TTL", d)
 		if d == 0 {
 			c.errs = append(c.errs, errors.New("TTL(0) would keep nothing: give a time or leave the option out"))
 		}
-		c.store.ttl = d
 	}}
 }
 
@@ -198,8 +197,7 @@ func Latest() sourceOpt { return resetOpt(topology.Reset{Kind: topology.ResetLat
 // FromDuration starts that long before now where no offset is committed (KIP-1106).
 func FromDuration(d time.Duration) sourceOpt {
 	return sourceOpt{func(c *nodeConfig) {
-		c.millis("FromDuration", d)
-		c.reset = topology.Reset{Kind: topology.ResetByDuration, Back: d.Milliseconds()}
+		c.reset = topology.Reset{Kind: topology.ResetByDuration, Back: c.millis("FromDuration", d).Milliseconds()}
 	}}
 }
 
@@ -242,9 +240,11 @@ func TopicsNamed(name string) dynamicOpt { return dynamicOpt(name) }
 type partitions int
 
 func (p partitions) repartition(c *nodeConfig) {
-	if c.partitions = int(p); p < 1 {
+	if p < 1 {
 		c.errs = append(c.errs, fmt.Errorf("Partitions(%d): a topic has at least 1", int(p)))
+		return
 	}
+	c.partitions = int(p)
 }
 
 // Partitions sets the number of partitions of a repartition topic.
@@ -253,8 +253,7 @@ func Partitions(n int) partitions { return partitions(n) }
 type grace time.Duration
 
 func (g grace) join(c *nodeConfig) {
-	c.millis("Grace", time.Duration(g))
-	c.grace, c.hasGrace = time.Duration(g), true
+	c.grace, c.hasGrace = c.millis("Grace", time.Duration(g)), true
 }
 
 // Grace holds the stream side of a join with a versioned table back until stream time has passed it by d (KIP-923).
@@ -263,8 +262,7 @@ func Grace(d time.Duration) grace { return grace(d) }
 type tolerance time.Duration
 
 func (t tolerance) join(c *nodeConfig) {
-	d := time.Duration(t)
-	c.millis("Tolerance", d)
+	d := c.millis("Tolerance", time.Duration(t))
 	c.tolerance = &d
 }
 

@@ -53,6 +53,18 @@ type writer struct {
 	t *topology.Topology
 }
 
+// unwritten stands for the write of a node that Build refuses: the topology has nothing to say about it any more.
+func unwritten(*writer, []any) any { return nil }
+
+// claim is false, and Build fails, for an internal topic that another node has already.
+func (w *writer) claim(topic string) bool {
+	if w.t.IsInternal(topic) {
+		w.b.fail(fmt.Errorf("two groupings, joins or Repartitions ask for the internal topic %s: give one another Named, or group or repartition once and use that twice", topic))
+		return false
+	}
+	return true
+}
+
 // plan adds a node behind parents.
 func (b *Builder) plan(n *planNode, parents ...*planNode) *planNode {
 	n.id = len(b.nodes)

@@ -7,6 +7,9 @@ import "github.com/millrace-go/millrace/topology"
 func (s Stream[K, V]) Process[K2, V2 any](f func(*topology.ProcessorContext[K2, V2]) (topology.Processor[K, V], error), o ...ProcessOption) Stream[K2, V2] {
 	name, using := s.processor(f != nil, "KSTREAM-PROCESSOR-", o)
 	n := s.b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
+		if f == nil {
+			return nil
+		}
 		return topology.ConnectProcessor(topology.NodeSpec{Name: name, Stores: using}, f, edgesOf[K, V](in)...)
 	}}, s.n)
 	return Stream[K2, V2]{b: s.b, n: n, key: &slot[K2]{}, value: &slot[V2]{}, rekeyed: true}
@@ -16,6 +19,9 @@ func (s Stream[K, V]) Process[K2, V2 any](f func(*topology.ProcessorContext[K2, 
 func (s Stream[K, V]) ProcessValues[V2 any](f func(*topology.FixedKeyContext[K, V2]) (topology.FixedKeyProcessor[K, V], error), o ...ProcessOption) Stream[K, V2] {
 	name, using := s.processor(f != nil, "KSTREAM-PROCESSVALUES-", o)
 	return then(s, &planNode{name: name, write: func(w *writer, in []any) any {
+		if f == nil {
+			return nil
+		}
 		return topology.ConnectFixedKey(topology.NodeSpec{Name: name, Stores: using}, f, edgesOf[K, V](in)...)
 	}}, &slot[V2]{})
 }

@@ -114,6 +114,9 @@ func repartitionNode[K, V any](spec *repartitionSpec, key *slot[K], value *slot[
 			}
 			edges[i] = typed
 		}
+		if !w.claim(spec.topic()) {
+			return nil
+		}
 		filtered := topology.Connect(topology.NodeSpec{Name: spec.filterName}, keepKeys[K, V](spec.nullKeys), edges...)
 		return writeRepartition(w, spec, filtered, k, v, p)
 	}

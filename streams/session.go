@@ -36,6 +36,9 @@ func (w SessionWindowedStream[K, WK, V]) EmitOnClose() SessionWindowedStream[K, 
 // OnLate makes the aggregates call f with each record that comes after its session has closed, and with the session that it would have made, before it
 // is dropped and counted. An error of f goes to the processing handler.
 func (w SessionWindowedStream[K, WK, V]) OnLate(f func(context.Context, Record[K, V], window.Window) error) SessionWindowedStream[K, WK, V] {
+	if f == nil {
+		w.g.s.b.fail(fmt.Errorf("OnLate behind node %s: its function is nil: give it one, or leave OnLate out", w.g.s.n.name))
+	}
 	w.onLate = f
 	return w
 }
@@ -91,7 +94,7 @@ func aggregateSessions[K, WK, V, A any](w SessionWindowedStream[K, WK, V], c *no
 	b.require(a.given, name)
 	win, err := sessionWindowing(w.w, w.onClose)
 	if err != nil {
-		return missing[WK, A](b, fmt.Errorf("node %s: %w", name, err))
+		return missing[WK, A](b, inNode(name, err))
 	}
 	b.checkWindowed(name, store, c, &win)
 	s := w.g.forAggregate(store, c.store.name != "")

@@ -20,6 +20,18 @@ func (s Stream[K, V]) ToDynamic(topic func(Record[K, V], topology.RecordMetadata
 	s.to(topology.SinkSpec[K, V]{Dynamic: topic}, o)
 }
 
+// sinkTopic is the topic of a sink, "" if it is dynamic.
+type sinkTopic struct{ node, topic string }
+
+// checkTopics refuses external topics that are called as an internal one is before the application's id is put in front.
+func (b *Builder) checkTopics(t *topology.Topology) {
+	for _, s := range b.sinks {
+		if t.IsInternal(s.topic) {
+			b.fail(fmt.Errorf("node %s: topic %s is an internal topic of the program: write to a topic of another name, or give the grouping or Repartition another Named", s.node, s.topic))
+		}
+	}
+}
+
 func (s Stream[K, V]) to(spec topology.SinkSpec[K, V], o []SinkOption) {
 	var c nodeConfig
 	for _, opt := range o {
@@ -29,7 +41,9 @@ func (s Stream[K, V]) to(spec topology.SinkSpec[K, V], o []SinkOption) {
 	s.b.check(spec.Name, &c)
 	if spec.Topic == "" && spec.Dynamic == nil {
 		s.b.fail(fmt.Errorf("node %s writes to no topic: name one, or give ToDynamic a function", spec.Name))
+		return
 	}
+	s.b.sinks = append(s.b.sinks, sinkTopic{spec.Name, spec.Topic})
 	if spec.DynamicName = c.dynamicName; spec.DynamicName == "" {
 		spec.DynamicName = "func"
 	}

@@ -53,11 +53,12 @@ func newSource[K, V any](b *Builder, topics []string, pattern *regexp.Regexp, k 
 	name := b.nodeName(c.name, "KSTREAM-SOURCE-")
 	b.check(name, &c)
 	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
-	if len(topics) == 0 && pattern == nil {
-		b.fail(fmt.Errorf("node %s reads no topic: name one, or give StreamMatching a pattern", name))
-	}
 	key, value := slotOf(k), slotOf(v)
 	n := b.plan(sourceNode(b, name, "stream", topics, pattern, key, value, &c))
+	if pattern == nil && (len(topics) == 0 || topics[0] == "") {
+		b.fail(fmt.Errorf("node %s reads no topic: name one, or give StreamMatching a pattern", name))
+		n.write = unwritten
+	}
 	return Stream[K, V]{b: b, n: n, key: key, value: value}
 }
 
@@ -131,6 +132,7 @@ func (b *Builder) sameSource(earlier []*planNode, n *planNode) *planNode {
 		default:
 			return e
 		}
+		n.write = unwritten
 		return nil
 	}
 	return nil

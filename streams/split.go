@@ -16,6 +16,10 @@ func (s Stream[K, V]) Split(o ...NodeOption) *Splitter[K, V] {
 	name := s.b.name(o, "KSTREAM-BRANCH-")
 	p := &Splitter[K, V]{s: s, name: name, fallback: -1}
 	p.n = s.b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
+		if len(p.branches) == 0 {
+			w.b.fail(fmt.Errorf("node %s splits the stream into no branches: call Branch or Default", name))
+			return nil
+		}
 		return topology.ConnectRouter(topology.NodeSpec{Name: name}, p.route, edgesOf[K, V](in)...)
 	}}, s.n)
 	return p

@@ -39,7 +39,7 @@ func (t Table[K, V]) Suppress(s Suppression, o ...SuppressOption) Table[K, V] {
 	b.check(name, &c)
 	rule, err := suppressionRule(s, t)
 	if err != nil {
-		return missing[K, V](b, fmt.Errorf("node %s: %w", name, err))
+		return missing[K, V](b, inNode(name, err))
 	}
 	t.t.sendOlds(true)
 	st := &suppressStore[K, V]{storeConfig: c.store, key: t.key.carried(), value: t.value.carried()}

@@ -71,7 +71,7 @@ func aggregateRows[K, V, A any](g GroupedTable[K, V], prefix string, value *slot
 func changeRepartition[K, V any](spec *repartitionSpec, key *slot[K], value *slot[V]) *planNode {
 	return &planNode{name: spec.sourceName, repartition: spec, write: func(w *writer, in []any) any {
 		k, v := key.resolve(w.b, spec.sinkName, "key"), value.resolve(w.b, spec.sinkName, "value")
-		if k == nil || v == nil {
+		if k == nil || v == nil || !w.claim(spec.topic()) {
 			return nil
 		}
 		return writeRepartition(w, spec, edgesOf[K, change[V]](in)[0], k, changeSerde[V]{v: v}, nil)

@@ -23,10 +23,11 @@ func (b *Builder) Table[K, V any](topic string, k serde.Serde[K], v serde.Serde[
 	source := b.suffixedName(c.name, "-source", "KSTREAM-SOURCE-")
 	name := b.nodeName(c.name, "KTABLE-SOURCE-")
 	b.check(name, &c)
+	n := b.plan(sourceNode(b, source, "table", []string{topic}, nil, key, value, &c))
 	if topic == "" {
 		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
+		n.write = unwritten
 	}
-	n := b.plan(sourceNode(b, source, "table", []string{topic}, nil, key, value, &c))
 	return newTable(b, name, "Table", store, &c, n, key, value, topic)
 }
 
@@ -51,7 +52,8 @@ func (s Stream[K, V]) ToTable(o ...StoreOption) Table[K, V] {
 // newTable is the table behind a stream's node.
 func newTable[K, V any](b *Builder, name, verb, store string, c *nodeConfig, parent *planNode, key *slot[K], value *slot[V], topic string) Table[K, V] {
 	st := newTableStore(c, store, key, value)
-	st.topic, st.made = topic, c.store.name != ""
+	// What a store does beyond keeping rows is wanted even if nobody reads it.
+	st.topic, st.made = topic, c.store.name != "" || c.store.ttl > 0 || c.store.versioned
 	t := &tableNode[K, V]{versioned: st.versioned}
 	make := func() {
 		if !st.made && c.store.name == "" {
@@ -135,8 +137,6 @@ func (b *Builder) GlobalTable[K, V any](topic string, k serde.Serde[K], v serde.
 	name := b.nodeName(c.name, "KTABLE-SOURCE-")
 	b.check(name, &c)
 	switch {
-	case topic == "":
-		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
 	case c.store.materialized && c.store.name == "":
 		b.fail(fmt.Errorf("node %s: a global table with store options needs a name for its store: add As", name))
 	case c.store.versioned:
@@ -183,9 +183,6 @@ func (b *Builder) AddGlobalStore[S, K, V any](d state.Definition[S], topic strin
 	f func(*topology.Context) (topology.Processor[K, V], error)) topology.StoreRef[S] {
 	source, name := b.generate("KSTREAM-SOURCE-"), b.generate("KTABLE-SOURCE-")
 	b.require(f != nil, name)
-	if topic == "" {
-		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
-	}
 	b.planGlobal(source, name, topic, slotOf(k), slotOf(v), &nodeConfig{}, func(w *writer, g topology.GlobalSpec[K, V]) {
 		w.t.AddGlobalStore(g, d, func(ctx *topology.Context) (func(Record[K, V]) error, error) {
 			p, err := f(ctx)
@@ -193,7 +190,7 @@ func (b *Builder) AddGlobalStore[S, K, V any](d state.Definition[S], topic strin
 				return nil, err
 			}
 			if p == nil {
-				return nil, errors.New("the function of AddGlobalStore answered no processor")
+				return nil, errors.New("its function answered no processor and no error: return one of the two")
 			}
 			run := ctx.Run()
 			return func(r Record[K, V]) error {
@@ -210,11 +207,15 @@ func (b *Builder) AddGlobalStore[S, K, V any](d state.Definition[S], topic strin
 // planGlobal plans the source and processor of a global store: one node of the plan, because the topology has one verb for both.
 func (b *Builder) planGlobal[K, V any](source, name, topic string, key *slot[K], value *slot[V], c *nodeConfig, write func(*writer, topology.GlobalSpec[K, V])) {
 	g := topology.GlobalSpec[K, V]{SourceName: source, ProcessorName: name, Topic: topic, Timestamps: timestampsOf[K, V](b, source, c)}
-	b.plan(&planNode{name: source, source: &sourcePlan{topics: []string{topic}, kind: "global table", global: true}, write: func(w *writer, _ []any) any {
+	n := b.plan(&planNode{name: source, source: &sourcePlan{topics: []string{topic}, kind: "global table", global: true}, write: func(w *writer, _ []any) any {
 		g.Key, g.Value = key.resolve(w.b, source, "key"), value.resolve(w.b, source, "value")
 		if g.Key != nil && g.Value != nil {
 			write(w, g)
 		}
 		return nil
 	}})
+	if topic == "" {
+		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
+		n.write = unwritten
+	}
 }

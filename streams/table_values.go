@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/millrace-go/millrace/state"
@@ -64,7 +65,7 @@ func (t Table[K, V]) TransformValues[V2 any](f func(*topology.Context) (func(ctx
 			return nil, err
 		}
 		if transform == nil {
-			return nil, fmt.Errorf("the function of TransformValues answered no function")
+			return nil, errors.New("its function answered no function and no error: return one of the two")
 		}
 		run := ctx.Run()
 		return func(k K, v V, has bool) (V2, bool, error) {
@@ -134,6 +135,9 @@ func mapRows[K, V, V2 any](t Table[K, V], c *nodeConfig, prefix string, m rowMap
 	name := b.nodeName(c.name, prefix)
 	b.check(name, c)
 	b.require(m.given, name)
+	if c.store.name == "" && (c.store.versioned || c.store.ttl > 0) {
+		b.fail(fmt.Errorf("node %s: Versioned and TTL are for a store, and it has none of its own: name one with As", name))
+	}
 	key := t.key.carried()
 	var st *tableStore[K, V2]
 	out := &tableNode[K, V2]{versioned: t.t.versioned}

@@ -36,6 +36,9 @@ func (w WindowedStream[K, WK, V]) EmitOnClose() WindowedStream[K, WK, V] { w.onC
 // OnLate makes the aggregates call f with each record that comes after a window of it has closed, and with that window, before it is dropped and
 // counted. An error of f goes to the processing handler.
 func (w WindowedStream[K, WK, V]) OnLate(f func(context.Context, Record[K, V], window.Window) error) WindowedStream[K, WK, V] {
+	if f == nil {
+		w.g.s.b.fail(fmt.Errorf("OnLate behind node %s: its function is nil: give it one, or leave OnLate out", w.g.s.n.name))
+	}
 	w.onLate = f
 	return w
 }
@@ -89,7 +92,7 @@ func aggregateWindows[K, WK, V, A any](w WindowedStream[K, WK, V], c *nodeConfig
 	b.require(a.given, name)
 	win, err := windowingOf(w.w, w.onClose)
 	if err != nil {
-		return missing[WK, A](b, fmt.Errorf("node %s: %w", name, err))
+		return missing[WK, A](b, inNode(name, err))
 	}
 	b.checkWindowed(name, store, c, &win)
 	s := w.g.forAggregate(store, c.store.name != "")

@@ -99,6 +99,7 @@ func (b *Builder) checkWindowed(name, store string, c *nodeConfig, w *windowing)
 	b.check(name, c)
 	if c.store.ttl > 0 {
 		b.fail(fmt.Errorf("node %s: TTL is for tables: windows are kept by Retention", name))
+		c.store.ttl = 0
 	}
 	if c.store.versioned {
 		b.fail(fmt.Errorf("node %s: windows cannot be Versioned: leave the option out", name))

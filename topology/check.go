@@ -62,6 +62,8 @@ func (t *Topology) checkStores() (errs []error) {
 		for i, name := range n.stores {
 			switch s := t.store(name); {
 			case slices.Contains(n.stores[:i], name):
+			case name == "":
+				errs = append(errs, fmt.Errorf("topology: node %s is connected to a store that is nil: give it the reference that AddStore answers", n.name))
 			case s == nil:
 				errs = append(errs, fmt.Errorf("topology: node %s uses store %q, which does not exist: add it with AddStore", n.name, name))
 			case s.global && !n.global:

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/topology"
 )
 
@@ -53,6 +54,27 @@ func TestErrTellsEveryMistakeAndItsFix(t *testing.T) {
 			src.Sink("nowhere", "", serde.String, serde.String)
 			src.Sink("mute", "out", serde.String, nil)
 		}, []string{"source nothing reads no topic", "source bytes has no serde", "sink nowhere needs a topic", "sink mute has no serde"}},
+		"functions that are nil": {func(top *topology.Topology, src edge) {
+			src.Process("p", topology.Supplier[string, string, string, string](nil))
+			topology.Connect(topology.NodeSpec{Name: "c"}, (func(*topology.Context, func(topology.Record[string, string]) error) (func(topology.Record[string, string]) error, error))(nil), src)
+			topology.ConnectFixedKey(topology.NodeSpec{Name: "f"}, (func(*topology.FixedKeyContext[string, string]) (topology.FixedKeyProcessor[string, string], error))(nil), src)
+			top.GlobalStore("g", kv("st"), "global", serde.String, serde.String, nil)
+		}, []string{"node p: its function is nil", "node c: its function is nil", "node f: its function is nil", "node g: its function is nil"}},
+		"names that no topic can have": {func(top *topology.Topology, src edge) {
+			top.Source("bad", serde.String, serde.String, "a b", "..")
+			src.Sink("snk", "out/1", serde.String, serde.String)
+		}, []string{`node bad: no topic can be called "a b"`, `node bad: no topic can be called ".."`, `node snk: no topic can be called "out/1"`}},
+		"source with topics and a pattern": {func(top *topology.Topology, src edge) {
+			top.AddSource(topology.SourceSpec[string, string]{Name: "both", Topics: []string{"t"}, Pattern: regexp.MustCompile("x.*"), Key: serde.String, Value: serde.String})
+		}, []string{"source both has topics and a pattern"}},
+		"store that is nil": {func(top *topology.Topology, src edge) { src.Process("p", pass, nil) }, []string{"node p is connected to a store that is nil"}},
+		"store without a serde": {func(top *topology.Topology, src edge) {
+			top.AddStore(state.KeyValue[string, string]("st", serde.String, nil))
+		}, []string{"store st: its value has no serde"}},
+		"two repartition topics of one name": {func(top *topology.Topology, src edge) {
+			top.AddRepartitionTopic(topology.RepartitionTopic{Name: "r", Partitions: 2})
+			top.AddRepartitionTopic(topology.RepartitionTopic{Name: "r", Partitions: 3})
+		}, []string{`repartition topic "r" is asked for with 2 and with 3 partitions`}},
 		"repartition topic with one end": {func(top *topology.Topology, src edge) {
 			top.AddRepartitionTopic(topology.RepartitionTopic{Name: "w"})
 			top.AddRepartitionTopic(topology.RepartitionTopic{Name: "r", Partitions: -1})

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/millrace-go/millrace/state"
@@ -119,7 +120,7 @@ func (c *Context) Store[S any](ref StoreRef[S]) S {
 	typed, ok := s.(S)
 	if !ok {
 		if c.err == nil {
-			c.err = fmt.Errorf("node %s: store %s is a %T, not a %T", c.node.name, ref.name, s, &zero)
+			c.err = fmt.Errorf("store %s is a %T, not a %v: connect it by the reference that AddStore answered", ref.name, s, reflect.TypeFor[S]())
 		}
 		return zero
 	}

@@ -200,7 +200,7 @@ func (in *Instance) storeFor(n *node, name string) (any, error) {
 			return in.stores.Get(name), nil
 		}
 	}
-	return nil, fmt.Errorf("node %s is not connected to store %q: pass it to Process or streams.Using", n.name, name)
+	return nil, fmt.Errorf("it is not connected to store %q: pass that to Process or streams.Using", name)
 }
 
 // fail makes err the error of the innermost failing node and asks the handler, once.

@@ -1,10 +1,17 @@
 package topology
 
-import "io"
+import (
+	"errors"
+	"io"
+)
+
+// errNoProcessor is what a task's start fails with where a supplier answers nothing. A processor that would be called through a nil pointer is not seen.
+var errNoProcessor = errors.New("its function answered no processor and no error: return one of the two")
 
 // ConnectProcessor adds a processor of the Processor API behind edges.
 func ConnectProcessor[K, V, K2, V2 any](spec NodeSpec, f Supplier[K, V, K2, V2], edges ...*Edge[K, V]) *Edge[K2, V2] {
 	t := edges[0].t
+	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {
 		ctx := &ProcessorContext[K2, V2]{Context: *in.context(n), next: fanOut[K2, V2](children), named: map[string]func(Record[K2, V2]) error{}}
@@ -14,6 +21,9 @@ func ConnectProcessor[K, V, K2, V2 any](spec NodeSpec, f Supplier[K, V, K2, V2],
 		p, err := f(ctx)
 		if err == nil {
 			err = ctx.err
+		}
+		if err == nil && p == nil {
+			err = errNoProcessor
 		}
 		if err != nil {
 			return nil, err
@@ -48,12 +58,16 @@ func inContext[K, V any](in *Instance, f func(Record[K, V]) error) func(Record[K
 // ConnectFixedKey adds a processor that cannot change the key behind edges.
 func ConnectFixedKey[K, V, V2 any](spec NodeSpec, f func(*FixedKeyContext[K, V2]) (FixedKeyProcessor[K, V], error), edges ...*Edge[K, V]) *Edge[K, V2] {
 	t := edges[0].t
+	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {
 		ctx := &FixedKeyContext[K, V2]{Context: *in.context(n), next: fanOut[K, V2](children)}
 		p, err := f(ctx)
 		if err == nil {
 			err = ctx.err
+		}
+		if err == nil && p == nil {
+			err = errNoProcessor
 		}
 		if err != nil {
 			return nil, err

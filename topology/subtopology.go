@@ -21,7 +21,12 @@ type RepartitionTopic struct {
 }
 
 // AddRepartitionTopic makes an undecorated topic name an internal one: sources and sinks of that name use "<application id>-<name>".
-func (t *Topology) AddRepartitionTopic(r RepartitionTopic) { t.internal[r.Name] = &r }
+func (t *Topology) AddRepartitionTopic(r RepartitionTopic) {
+	if o := t.internal[r.Name]; o != nil && o.Partitions != r.Partitions {
+		t.fail("repartition topic %q is asked for with %d and with %d partitions: give one another name, or both the same number", r.Name, o.Partitions, r.Partitions)
+	}
+	t.internal[r.Name] = &r
+}
 
 // Copartition says that topics (undecorated) must have equally many partitions.
 func (t *Topology) Copartition(topics ...string) { t.copartitions = append(t.copartitions, topics) }

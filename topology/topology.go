@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
@@ -115,6 +116,13 @@ func (t *Topology) fail(format string, args ...any) {
 	t.errs = append(t.errs, fmt.Errorf("topology: "+format, args...))
 }
 
+// require reports a function that a node was not given.
+func (t *Topology) require(given bool, node string) {
+	if !given {
+		t.fail("node %s: its function is nil: give it one", node)
+	}
+}
+
 func (t *Topology) add(n *node, parents []*node) *node {
 	if n.name == "" {
 		t.fail("a node has no name")
@@ -186,21 +194,34 @@ func (t *Topology) Source[K, V any](name string, k serde.Serde[K], v serde.Serde
 
 // AddSource adds a source.
 func (t *Topology) AddSource[K, V any](s SourceSpec[K, V]) *Edge[K, V] {
-	if s.Pattern == nil && len(s.Topics) == 0 {
-		t.fail("source %s reads no topic", s.Name)
+	switch {
+	case s.Pattern == nil && len(s.Topics) == 0:
+		t.fail("source %s reads no topic: name one, or give it a pattern", s.Name)
+	case s.Pattern != nil && len(s.Topics) > 0:
+		t.fail("source %s has topics and a pattern: give it one of the two", s.Name)
+	}
+	for _, topic := range s.Topics {
+		t.checkTopic(s.Name, topic)
 	}
 	if s.Key == nil || s.Value == nil {
-		t.fail("source %s has no serde for its key or value", s.Name)
+		t.fail("source %s has no serde for its key or value: give it both", s.Name)
 	}
 	n := t.add(&node{name: s.Name, kind: sourceNode, topics: s.Topics, pattern: s.Pattern, reset: s.Reset, start: startSource(s)}, nil)
 	return &Edge[K, V]{t, n}
+}
+
+// checkTopic reports a topic of a source or sink that no cluster can have.
+func (t *Topology) checkTopic(node, topic string) {
+	if !validName.MatchString(topic) || topic == "." || topic == ".." {
+		t.fail("node %s: no topic can be called %q: use 1 to 249 letters, digits, '.', '_' and '-'", node, strings.ToValidUTF8(topic, "?"))
+	}
 }
 
 // Process adds a processor behind e and connects stores to it.
 func (e *Edge[K, V]) Process[K2, V2 any](name string, f Supplier[K, V, K2, V2], stores ...AnyStore) *Edge[K2, V2] {
 	spec := NodeSpec{Name: name}
 	for _, s := range stores {
-		spec.Stores = append(spec.Stores, s.store())
+		spec.Stores = append(spec.Stores, StoreName(s))
 	}
 	return ConnectProcessor(spec, f, e)
 }
@@ -216,7 +237,10 @@ func (e *Edge[K, V]) AddSink(s SinkSpec[K, V], others ...*Edge[K, V]) {
 		e.t.fail("sink %s needs a topic or a function that chooses one", s.Name)
 	}
 	if s.Key == nil || s.Value == nil {
-		e.t.fail("sink %s has no serde for its key or value", s.Name)
+		e.t.fail("sink %s has no serde for its key or value: give it both", s.Name)
+	}
+	if s.Topic != "" {
+		e.t.checkTopic(s.Name, s.Topic)
 	}
 	e.t.add(&node{name: s.Name, kind: sinkNode, topic: s.Topic, dynamic: s.DynamicName, start: startSink(s)}, parentsOf(append([]*Edge[K, V]{e}, others...)))
 }
@@ -239,6 +263,7 @@ func parentsOf[K, V any](edges []*Edge[K, V]) []*node {
 // handles one record. It is the one verb that all operators are made of: closures with their types, no boxing on the record path.
 func Connect[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, next func(Record[K2, V2]) error) (func(Record[K, V]) error, error), edges ...*Edge[K, V]) *Edge[K2, V2] {
 	t := edges[0].t
+	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {
 		ctx := in.context(n)
@@ -307,11 +332,15 @@ type GlobalSpec[K, V any] struct {
 // GlobalStore adds a global store that a processor maintains from a topic.
 func (t *Topology) GlobalStore[S, K, V any](name string, d state.Definition[S], topic string, k serde.Serde[K], v serde.Serde[V],
 	f func(*Context) (Processor[K, V], error)) StoreRef[S] {
+	t.require(f != nil, name)
 	spec := GlobalSpec[K, V]{SourceName: name + "-source", ProcessorName: name, Topic: topic, Key: k, Value: v}
 	return t.AddGlobalStore(spec, d, func(ctx *Context) (func(Record[K, V]) error, error) {
 		p, err := f(ctx)
 		if err != nil {
 			return nil, err
+		}
+		if p == nil {
+			return nil, errNoProcessor
 		}
 		return func(r Record[K, V]) error {
 			if err := p.Process(ctx.Run(), r); err != nil {
@@ -324,6 +353,7 @@ func (t *Topology) GlobalStore[S, K, V any](name string, d state.Definition[S], 
 
 // AddGlobalStore adds a global store whose records f handles.
 func (t *Topology) AddGlobalStore[S, K, V any](g GlobalSpec[K, V], d state.Definition[S], f func(*Context) (func(Record[K, V]) error, error)) StoreRef[S] {
+	t.require(f != nil, g.ProcessorName)
 	t.addStore(&store{def: d, global: true, changelog: g.Topic})
 	src := t.AddSource(SourceSpec[K, V]{Name: g.SourceName, Topics: []string{g.Topic}, Key: g.Key, Value: g.Value, Timestamps: g.Timestamps})
 	src.n.global = true
@@ -334,5 +364,10 @@ func (t *Topology) AddGlobalStore[S, K, V any](g GlobalSpec[K, V], d state.Defin
 	return StoreRef[S]{d.Name()}
 }
 
-// StoreName is the name of a referenced store.
-func StoreName(s AnyStore) string { return s.store() }
+// StoreName is the name of a referenced store, "" for nil.
+func StoreName(s AnyStore) string {
+	if s == nil {
+		return ""
+	}
+	return s.store()
+}
