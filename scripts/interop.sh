@@ -3,9 +3,10 @@
 #   1. examples/wordcount counts on a real Kafka what a shell pipeline counts;
 #   2. the same program in Java Kafka Streams goes on from the topics it left: restores its store, counts more;
 #   3. examples/wordcount goes on from what Java left, starts afresh with another input, and is killed meanwhile;
-#   4. Java's clients, Java Kafka Streams, Kafka Connect and kcat work against the embedded broker (scripts/interop-broker.sh);
-#   5. so does librdkafka, from Python (scripts/interop-python.sh);
-#   6. so does franz-go's own suite (scripts/interop-kgo.sh).
+#   4. an application with windows, sessions, joins, foreign keys and Suppress goes from ours to Java Kafka Streams and back (streams/interchange);
+#   5. Java's clients, Java Kafka Streams, Kafka Connect and kcat work against the embedded broker (scripts/interop-broker.sh);
+#   6. so does librdkafka, from Python (scripts/interop-python.sh);
+#   7. so does franz-go's own suite (scripts/interop-kgo.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOTOOLCHAIN=auto KAFKA_PORT=${KAFKA_PORT:-29092}
@@ -61,18 +62,21 @@ again || fail "wordcount after three kills: $(cat "$work/third.err")"
 cmp "$work/third.want" "$work/third.got" || fail "wordcount after three kills counts otherwise than the shell"
 grep -q 'starting afresh' "$work/third.1.err" || fail "wordcount with another input has not started afresh"
 
+echo "4. windows, sessions, joins, foreign keys and Suppress, to Java and back"
+MILLRACE_KAFKA="$broker" MILLRACE_JAVA_LIBS="$libs" go test ./streams/interchange -count=1 >"$work/interchange.out" 2>&1 || fail "$(tail -40 "$work/interchange.out")"
+
 echo "   groups of the embedded broker answer as those of Apache Kafka"
 MILLRACE_KAFKA="$broker" go test ./broker -run TestOracle -count=1 >"$work/oracle.out" 2>&1 || fail "$(grep -v level= "$work/oracle.out" | tail -40)"
 scripts/interop-security.sh "$libs"
 
 scripts/kafka.sh stop
 
-echo "4. Java and kcat against the embedded broker"
+echo "5. Java and kcat against the embedded broker"
 scripts/interop-broker.sh "$libs"
 
-echo "5. librdkafka against the embedded broker"
+echo "6. librdkafka against the embedded broker"
 scripts/interop-python.sh
 
-echo "6. franz-go's own suite against the embedded broker"
+echo "7. franz-go's own suite against the embedded broker"
 scripts/interop-kgo.sh plain 10000
 echo "interop: 1 passed, 0 failed"

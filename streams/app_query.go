@@ -12,8 +12,12 @@ import (
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 )
 
-// ErrNotRunning says that a question needs a state that the application is not in.
+// ErrNotRunning says that a question needs a state that the application is not in: it has not started, or it ends.
 var ErrNotRunning = errors.New("streams: the application does not run")
+
+// ErrRebalancing says that a question cannot be answered at the moment, because tasks are assigned to instances and threads or their stores are restored. Ask again a little
+// later: Wait(ctx, Running) tells when.
+var ErrRebalancing = errors.New("streams: the application rebalances")
 
 // Processed is the number of records that this instance's tasks have processed since the last start of their threads.
 func (a *App) Processed() (n int64) {

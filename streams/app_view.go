@@ -15,10 +15,12 @@ import (
 // queryTimeout is how long a query waits for a thread to come to the end of its current records.
 const queryTimeout = 10 * time.Second
 
-// View reads a table's rows in this instance: the current state, record caches included, asked for between two records of each stream thread. Rows of
-// partitions that other instances have are not there. The view may be used by any goroutine, as long as the application runs; entries are copies, and
-// listings go by task, within a task by key. It is an error if the table has no store of its own (give it a name with As) or another than a
-// key-value store: see Store.
+// View reads a table's rows in this instance, asked for between two records of each stream thread. Under AtLeastOnce that is the current state, record caches
+// included. Under ExactlyOnce it is the state of the last commit, which no abort takes back: an answer may take until the next one, which comes after CommitInterval
+// or 100 ms, whichever is shorter; Config.ReadUncommitted asks for the current state there, too. Rows of partitions that other instances have are not there. While tasks are
+// assigned or restored an answer would lack their rows: it is ErrRebalancing instead, and to be asked for again. The view may be used by any goroutine, as
+// long as the application runs; entries are copies, and listings go by task, within a task by key. It is an error if the table has no store of its own (give it a
+// name with As) or another than a key-value store: see Store.
 func (a *App) View[K, V any](t Table[K, V]) (state.ReadOnlyKeyValue[K, V], error) {
 	name, ok := t.StoreName()
 	if !ok {
@@ -31,7 +33,7 @@ func (a *App) View[K, V any](t Table[K, V]) (state.ReadOnlyKeyValue[K, V], error
 	return state.WithoutTimes(s), nil
 }
 
-// ViewGlobal reads a global table's rows, all of them, as far as this instance has come. See View.
+// ViewGlobal reads a global table's rows, all of them, as far as this instance has come; it waits for no commit. See View.
 func (a *App) ViewGlobal[K, V any](g GlobalTable[K, V]) (state.ReadOnlyKeyValue[K, V], error) {
 	s, err := a.Store(topology.NamedStore[state.ReadOnlyKeyValue[K, state.Stamped[V]]](g.StoreName()))
 	if err != nil {
@@ -61,8 +63,8 @@ func (a *App) Store[S any](r topology.StoreRef[S]) (s S, err error) {
 	return s, nil
 }
 
-// EachStore calls f with the store of each of this instance's tasks, one after the other, in the task's thread between two records: f sees one state of it, and
-// must be quick, for the thread waits. What it learns it has to copy; writing is for processors. Of a global store there is one, which f reads
+// EachStore calls f with the store of each of this instance's tasks, one after the other, in the task's thread between two records: f sees one state of it, as View
+// says which, and must be quick, for the thread waits. What it learns it has to copy; writing is for processors. Of a global store there is one, which f reads
 // while no record is applied to it. An error of f ends it and is returned.
 func (a *App) EachStore[S any](r topology.StoreRef[S], f func(s S) error) error {
 	_, global, ok := a.top.StoreDefinition(r.Name())
@@ -97,37 +99,31 @@ func (a *App) eachStore(name string, global bool, f func(any) error) error {
 		}
 		return fmt.Errorf("%w: its global stores are closed", ErrNotRunning)
 	}
+	threads := a.liveThreads()
+	if len(threads) < a.config.Threads {
+		return fmt.Errorf("%w: its threads are being started", ErrRebalancing)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	for _, t := range a.liveThreads() {
-		if err := a.eachTask(ctx, t, func(task *runtime.Task) error {
-			if s := task.Stores().Get(name); s != nil {
-				return f(s)
-			}
-			return nil
-		}); err != nil {
+	for _, t := range threads {
+		if err := a.queryError(t.EachStore(ctx, name, !a.config.ReadUncommitted, f)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *App) eachTask(ctx context.Context, t *runtime.Thread, f func(*runtime.Task) error) error {
-	var failed error
-	err := t.Do(ctx, func() {
-		for _, id := range t.Tasks() {
-			if failed = f(t.Task(id)); failed != nil {
-				return
-			}
-		}
-	})
-	switch {
-	case errors.Is(err, runtime.ErrEnded): // in a moment there is another one
-		return fmt.Errorf("%w: a thread starts anew", ErrNotRunning)
+// queryError says what an error of a thread means to somebody who asks.
+func (a *App) queryError(err error) error {
+	switch s := a.State(); {
+	case errors.Is(err, runtime.ErrUnsettled):
+		return fmt.Errorf("%w: tasks are assigned or restored", ErrRebalancing)
+	case errors.Is(err, runtime.ErrEnded) && s < Stopping:
+		return fmt.Errorf("%w: a thread starts anew", ErrRebalancing)
+	case errors.Is(err, runtime.ErrEnded):
+		return fmt.Errorf("%w: it is %s", ErrNotRunning, s)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("streams: a thread has not come to the end of its record within %v: %w", queryTimeout, err)
-	case err != nil:
-		return fmt.Errorf("streams: the thread does not answer: %w", err)
 	}
-	return failed
+	return err
 }

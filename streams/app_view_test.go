@@ -132,3 +132,37 @@ func entries[V any](t *testing.T, s state.ReadOnlyKeyValue[string, V]) map[strin
 	}
 	return out
 }
+
+// Under exactly-once a view shows what no abort takes back: it waits for the next commit, which comes early for it.
+func TestAppShowsCommittedState(t *testing.T) {
+	t.Parallel()
+	for _, uncommitted := range []bool{false, true} {
+		c := newCluster(t)
+		c.topics(1, "lines", "counts")
+		b := streams.NewBuilder()
+		words := b.Stream("lines", serde.String, serde.String).GroupByKey().Count(streams.As("words"))
+		words.ToStream().To("counts")
+		cfg := c.config("committed")
+		cfg.Guarantee, cfg.ReadUncommitted = streams.ExactlyOnce, uncommitted
+		cfg.CommitInterval, cfg.TransactionTimeout = 30*time.Second, 40*time.Second
+		app := c.run(build(t, b), cfg)
+		require.NoError(t, app.Wait(c.ctx, streams.Running))
+		table, err := app.View(words)
+		require.NoError(t, err)
+		_, ok, err := table.Get("a")
+		require.NoError(t, err)
+		require.False(t, ok)
+		c.produce("lines", "a=1", "a=2")
+		c.until("it is processed", func() bool { return app.Processed() == 2 })
+		n, _, err := table.Get("a")
+		require.NoError(t, err)
+		require.EqualValues(t, 2, n)
+		if uncommitted {
+			require.Empty(t, c.read("counts"))
+		} else {
+			require.Equal(t, map[string]int64{"a": 2}, c.counts("counts"))
+		}
+		app.stop()
+		require.Equal(t, map[string]int64{"a": 2}, c.counts("counts"))
+	}
+}

@@ -104,6 +104,9 @@ type Config struct {
 	ChangelogRetention time.Duration
 	// Reset is where a source starts that has no committed offset and no option of its own: topology.ResetEarliest (also the default) or ResetLatest.
 	Reset topology.ResetKind
+	// ReadUncommitted lets App.View, App.Store and App.EachStore see the current state under ExactlyOnce, too: at once, but what they see may be taken back, when
+	// its transaction is aborted.
+	ReadUncommitted bool
 	// OnDeserializationError, OnProcessingError and OnProductionError decide about records that cannot be decoded, that a node fails at, that
 	// cannot be written. nil: Fail.
 	OnDeserializationError, OnProcessingError, OnProductionError Handler
@@ -138,7 +141,7 @@ func (c Config) withDefaults() (Config, error) {
 		if *d < 0 && !negative {
 			refuse("%s is %v: it cannot be negative", name, *d)
 		}
-		if *d%time.Millisecond != 0 {
+		if *d > 0 && *d%time.Millisecond != 0 {
 			refuse("%s is %v: use whole milliseconds", name, *d)
 		}
 	}

@@ -23,7 +23,7 @@ type Job struct {
 	// Show makes the line that is printed of a record of the first output. The lines are sorted: all of them at the end, or, of an input that may be
 	// endless, what came in a second. nil: nothing is printed.
 	Show func(*kgo.Record) (string, error)
-	// Result is called when everything is processed and committed, while the application still runs. It may be nil.
+	// Result is called when everything is processed and committed, while the application still runs; again, if it answers ErrRebalancing. It may be nil.
 	Result func(app *streams.App) error
 }
 
@@ -70,8 +70,15 @@ func (d *Demo) Process(ctx context.Context, t *topology.Topology, j Job) (err er
 	if err := d.follow(running, app, j, feeds, out, ended); err != nil {
 		return err
 	}
-	if j.Result != nil {
-		return j.Result(app)
+	for j.Result != nil {
+		if err := j.Result(app); !errors.Is(err, streams.ErrRebalancing) {
+			return err
+		}
+		select {
+		case <-ended:
+			return errEnded
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (p *progress) live(app *streams.App, more func(*streams.App) (string, error
 	if more != nil {
 		s, err := more(app)
 		switch {
-		case errors.Is(err, streams.ErrNotRunning):
+		case errors.Is(err, streams.ErrNotRunning), errors.Is(err, streams.ErrRebalancing):
 			s = "(starting anew)"
 		case errors.Is(err, context.DeadlineExceeded):
 			s = "(busy)"

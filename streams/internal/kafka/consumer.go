@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type Consumer struct {
 	member atomic.Pointer[string] // what the group calls the owner of the partitions; nil until it has answered
 
 	mu     sync.Mutex
+	starts map[runtime.TopicPartition]int64 // of the member's partitions that had no committed offset when they were given to it
 	events []runtime.Event
 	wake   context.CancelFunc
 	gone   chan struct{} // closed when the thread no longer answers
@@ -44,19 +46,14 @@ type Consumer struct {
 // NewConsumer makes the member and lets it join.
 func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 	b := &assignor.Balancer{Hash: fmt.Sprintf("%016x", plan.Topology.Hash()), Groups: plan.Groups}
-	k := &Consumer{config: c, balancer: b, gone: make(chan struct{})}
+	k := &Consumer{config: c, balancer: b, gone: make(chan struct{}), starts: map[runtime.TopicPartition]int64{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	k.hangUp = cancel
 	topics, pattern := plan.Subscription()
-	resets := plan.Resets(time.Now())
-	reset, ok := ResetOffset(topology.Reset{Kind: c.Reset}, time.Now())
-	if !ok {
-		reset = kgo.NewOffset().AtStart()
-	}
 	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-consumer"),
 		kgo.WithContext(ctx),
 		kgo.ConsumerGroup(c.ApplicationID),
-		kgo.ConsumeResetOffset(reset),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(b),
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxWait(100*time.Millisecond),
@@ -71,32 +68,23 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 				k.post(runtime.Event{Kind: runtime.Lost, Partitions: flatten(m)}, true)
 				return
 			}
-			k.post(runtime.Event{Kind: runtime.Assigned, Partitions: flatten(m)}, true) // an instance may get nothing: it must know
+			_, moving := b.Moving()
+			k.post(runtime.Event{Kind: runtime.Assigned, Partitions: flatten(m), Moving: moving}, true) // an instance may get nothing: it must know
 		}),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 			if len(m) > 0 {
+				k.forget(m)
 				k.post(runtime.Event{Kind: runtime.Revoked, Partitions: flatten(m)}, true)
 			}
 		}),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 			k.post(runtime.Event{Kind: runtime.Lost, Partitions: flatten(m)}, true)
 		}),
-		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFetchResponse) error {
-			k.post(runtime.Event{Kind: runtime.Fetched, Committed: committed(r)}, false)
-			return nil
+		kgo.OnOffsetsFetched(func(ctx context.Context, cl *kgo.Client, r *kmsg.OffsetFetchResponse) error {
+			return k.fetched(ctx, cl, plan, committed(r))
 		}),
 		kgo.AdjustFetchOffsetsFn(func(_ context.Context, m map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-			for t, ps := range m {
-				reset, ok := resets[t]
-				if !ok {
-					continue
-				}
-				for p, o := range ps {
-					if o.EpochOffset().Offset < 0 {
-						ps[p] = reset
-					}
-				}
-			}
+			k.begin(m)
 			return m, nil
 		}),
 	)
@@ -133,6 +121,50 @@ func (k *Consumer) membership() (id string, generation int32, err error) {
 		return "", 0, fmt.Errorf("the group has taken another member in this one's place: %w", kerr.UnknownMemberID)
 	}
 	return id, generation, nil
+}
+
+// fetched tells the thread of committed offsets and, where there are none, of where its partitions start. A rebalance may end it and come with the same partitions again:
+// they keep their starts.
+func (k *Consumer) fetched(ctx context.Context, cl *kgo.Client, plan *Plan, cs map[runtime.TopicPartition]runtime.Committed) error {
+	k.mu.Lock()
+	starts := maps.Clone(k.starts)
+	k.mu.Unlock()
+	if err := k.config.starts(ctx, cl, plan, cs, starts); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.starts = starts
+	k.mu.Unlock()
+	for tp, c := range cs {
+		if at, ok := starts[tp]; ok {
+			c.Start = at
+			cs[tp] = c
+		}
+	}
+	k.post(runtime.Event{Kind: runtime.Fetched, Committed: cs}, false)
+	return nil
+}
+
+// begin lets the client start where the thread was told.
+func (k *Consumer) begin(m map[string]map[int32]kgo.Offset) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for t, ps := range m {
+		for p, o := range ps {
+			if at, ok := k.starts[runtime.TopicPartition{Topic: t, Partition: p}]; ok && o.EpochOffset().Offset < 0 {
+				ps[p] = kgo.NewOffset().At(at)
+			}
+		}
+	}
+}
+
+// forget is for partitions that are no longer the member's: when they come back they have a committed offset, or start anew.
+func (k *Consumer) forget(m map[string][]int32) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, tp := range flatten(m) {
+		delete(k.starts, tp)
+	}
 }
 
 // post hands an event to the thread and wakes it out of its poll. With wait it returns when the thread is done with it, or gone.
@@ -415,7 +447,7 @@ func committed(r *kmsg.OffsetFetchResponse) map[runtime.TopicPartition]runtime.C
 		if code != 0 {
 			return
 		}
-		c := runtime.Committed{Offset: max(offset, -1)}
+		c := runtime.Committed{Offset: max(offset, -1), Start: -1}
 		if metadata != nil {
 			c.Metadata = *metadata
 		}

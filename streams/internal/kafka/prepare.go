@@ -321,31 +321,3 @@ func (p *Plan) Subscription() (topics []string, pattern string) {
 	}
 	return slices.Sorted(maps.Keys(seen)), strings.Join(patterns, "|")
 }
-
-// Resets are where the sources with an option of their own start.
-func (p *Plan) Resets(now time.Time) map[string]kgo.Offset {
-	out := map[string]kgo.Offset{}
-	for _, s := range p.Subs {
-		for _, src := range s.Sources {
-			if o, ok := ResetOffset(src.Reset, now); ok {
-				for _, t := range src.Topics {
-					out[p.Topology.FullName(p.ApplicationID, t)] = o
-				}
-			}
-		}
-	}
-	return out
-}
-
-// ResetOffset is kgo's form of a reset; false for the default.
-func ResetOffset(r topology.Reset, now time.Time) (kgo.Offset, bool) {
-	switch r.Kind {
-	case topology.ResetEarliest:
-		return kgo.NewOffset().AtStart(), true
-	case topology.ResetLatest:
-		return kgo.NewOffset().AtEnd(), true
-	case topology.ResetByDuration:
-		return kgo.NewOffset().AfterMilli(now.UnixMilli() - r.Back), true
-	}
-	return kgo.Offset{}, false
-}

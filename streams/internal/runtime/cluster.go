@@ -34,6 +34,7 @@ type Event struct {
 	Kind       EventKind
 	Partitions []TopicPartition
 	Committed  map[TopicPartition]Committed // of Fetched; Offset is -1 for a partition that has none
+	Moving     bool                         // of Assigned: some partitions of the group have no owner, until the member that had them has joined again
 	Done       func()
 }
 

@@ -17,8 +17,11 @@ func (t *Task) Flush() (err error) {
 	return t.in.Stores().Flush()
 }
 
-// NeedsCommit says that something was processed, dropped or kept as metadata since the last commit.
-func (t *Task) NeedsCommit() bool {
+// NeedsCommit says that something was processed, dropped, done by a timer or kept as metadata since the last commit.
+func (t *Task) NeedsCommit() bool { return t.fired || t.unfinished() }
+
+// unfinished is NeedsCommit but for timers, which may fire all the time.
+func (t *Task) unfinished() bool {
 	if t.requested {
 		return true
 	}
@@ -68,7 +71,7 @@ func (t *Task) Apply(b *state.Batch, positions map[string]state.Position) error 
 
 // Committed is the last step of a commit: what AppendOffsets told is committed.
 func (t *Task) Committed() {
-	t.requested = false
+	t.requested, t.fired = false, false
 	t.in.ProcessorMetadataCommitted()
 	for _, q := range t.queues {
 		q.consumed = false

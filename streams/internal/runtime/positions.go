@@ -15,7 +15,7 @@ func (t *Thread) Positions(ctx context.Context) (at map[TopicPartition]int64, ok
 			ok = ok && m.runs()
 			for tp, q := range m.queues {
 				at[tp] = -1
-				if q.Len() == 0 && !q.consumed && !m.NeedsCommit() {
+				if q.Len() == 0 && !q.consumed && !m.unfinished() {
 					at[tp] = max(q.committed, q.next, 0)
 				}
 			}

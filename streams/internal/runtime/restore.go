@@ -284,14 +284,8 @@ func (t *Thread) restored(m *member) bool {
 
 // startTask makes the nodes and lets the partitions flow.
 func (t *Thread) startTask(ctx context.Context, m *member) error {
-	committed := map[TopicPartition]Committed{}
-	for tp, c := range m.committed {
-		if c.Offset >= 0 {
-			committed[tp] = c
-		}
-	}
 	done := t.readGlobals() // suppliers may read them
-	err := m.Start(ctx, committed)
+	err := m.Start(ctx, m.committed)
 	done()
 	if err != nil {
 		return err

@@ -50,10 +50,12 @@ type TaskSpec struct {
 	Logger *slog.Logger // nil: slog.Default
 }
 
-// Committed is what the group knows of a partition. An Offset of -1 says that nothing is committed.
+// Committed is what the group knows of a partition. An Offset of -1 says that nothing is committed: then it starts at Start, or at its log's beginning
+// if that is -1.
 type Committed struct {
 	Offset   int64
 	Metadata string // the text of a Metadata
+	Start    int64
 }
 
 // Offset is what to commit for a partition.

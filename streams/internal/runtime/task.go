@@ -31,6 +31,7 @@ type Task struct {
 	active     Time             // wall clock of the last record, -1: not known; only with Config.IdleAdvance
 	activeTime Time             // stream time then
 	requested  bool             // a node asked for a commit
+	fired      bool             // a timer has fired, or time has moved on by itself, since the last commit
 	kept       map[string]int64 // what processors keep with the offsets, as of the last commit
 
 	drops     *drops
@@ -124,10 +125,14 @@ func (t *Task) Start(ctx context.Context, committed map[TopicPartition]Committed
 		if err != nil {
 			return err
 		}
-		if c, ok := committed[tp]; ok {
-			q.next, q.committed = max(c.Offset, -1), max(c.Offset, -1)
+		switch c, ok := committed[tp]; {
+		case ok && c.Offset >= 0:
+			q.next, q.committed = c.Offset, c.Offset
 			q.partitionTime = times[tp]
 			t.streamTime = max(t.streamTime, q.partitionTime)
+		case ok && c.Start >= 0:
+			// The next commit commits it: what comes from now on is the application's, whoever has the partition then.
+			q.next, q.consumed = c.Start, true
 		}
 	}
 	return nil
@@ -365,7 +370,7 @@ func (t *Task) Idle(now Time) error {
 	if passed < idle || add(t.activeTime, passed) <= t.streamTime {
 		return nil
 	}
-	t.streamTime = add(t.activeTime, passed)
+	t.streamTime, t.fired = add(t.activeTime, passed), true
 	err := t.in.Advance(t.streamTime)
 	if err == nil {
 		_, err = t.PunctuateStream()
@@ -378,6 +383,7 @@ func (t *Task) Idle(now Time) error {
 
 func (t *Task) punctuate(c topology.Clock, now Time) (bool, error) {
 	fired, err := t.in.Punctuate(c, now)
+	t.fired = t.fired || fired
 	if fired && err == nil {
 		err = t.in.Stores().EvictCaches()
 	}

@@ -70,7 +70,7 @@ func TestCommitRequestEndsTheBatch(t *testing.T) {
 
 func TestOffsetsAreThoseOfTheHeads(t *testing.T) {
 	t.Parallel()
-	f := fixed(t, merged("a", "b"), runtime.Config{}, map[runtime.TopicPartition]runtime.Committed{{Topic: "a"}: {Offset: 7}, {Topic: "b"}: {Offset: -1}}, "a", "b")
+	f := fixed(t, merged("a", "b"), runtime.Config{}, map[runtime.TopicPartition]runtime.Committed{{Topic: "a"}: {Offset: 7}, {Topic: "b"}: {Offset: -1, Start: -1}}, "a", "b")
 	require.False(t, f.NeedsCommit())
 	require.Empty(t, f.AppendOffsets(nil))
 	f.next["a"] = 7
@@ -374,6 +374,9 @@ func TestWallClockTimersFollowTheOwnersClock(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{"out tick=10@10", "out tick=35@35"}, f.c.take())
+	require.True(t, f.NeedsCommit(), "what a timer did is committed, whether a record comes or not")
+	f.Committed()
+	require.False(t, f.NeedsCommit())
 	_, err := f.PunctuateWall(40)
 	require.EqualError(t, err, "node p, task 0_0: panic: forty")
 }

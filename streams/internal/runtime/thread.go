@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,9 +79,11 @@ type Thread struct {
 	idleSince  time.Time // zero while there is something to do
 	running    bool      // what Listener.Running was told last
 	assigned   bool      // the group has answered at least once
+	moving     bool      // partitions are between two owners, as far as the group has said
 	processed  atomic.Int64
 	commits    atomic.Int64
 	requests   chan *request                      // answered between records
+	held       []*request                         // taken from requests and not answered yet
 	wake       atomic.Pointer[context.CancelFunc] // ends the waiting of a poll
 	ended      chan struct{}                      // closed when the loop is left
 
@@ -281,31 +282,6 @@ func (*Thread) mayBeTakenOver(err error) bool {
 	var decode *topology.DecodeError
 	var local *LocalError
 	return err != nil && !errors.As(err, &node) && !errors.As(err, &decode) && !errors.As(err, &local)
-}
-
-// Task is the running task of that id, nil if the thread has none. Only for use within Do.
-func (t *Thread) Task(id topology.TaskID) *Task {
-	if m := t.tasks[id]; m != nil && m.runs() {
-		return m.Task
-	}
-	return nil
-}
-
-// Tasks are the ids of the running tasks, in order. Only for use within Do.
-func (t *Thread) Tasks() []topology.TaskID {
-	var out []topology.TaskID
-	for id, m := range t.tasks {
-		if m.runs() {
-			out = append(out, id)
-		}
-	}
-	slices.SortFunc(out, func(a, b topology.TaskID) int {
-		if a.Subtopology != b.Subtopology {
-			return int(a.Subtopology - b.Subtopology)
-		}
-		return int(a.Partition - b.Partition)
-	})
-	return out
 }
 
 // Processed is the number of records processed since the thread began. Any goroutine may ask.

@@ -22,14 +22,12 @@ import (
 func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 	t.lastCommit = now
 	var live []*member
-	needed := t.Producer.Produced()
 	for _, m := range t.tasks {
 		if m.runs() {
 			live = append(live, m)
-			needed = needed || m.NeedsCommit()
 		}
 	}
-	if !needed {
+	if !t.dirty() {
 		if a == everything {
 			return t.apply(live, now)
 		}
@@ -84,6 +82,15 @@ func (t *Thread) commit(ctx context.Context, now time.Time, a applying) error {
 	t.commits.Add(1)
 	t.purge(live, now)
 	return nil
+}
+
+// dirty says that something was done since the last commit.
+func (t *Thread) dirty() bool {
+	dirty := t.Producer.Produced()
+	for _, m := range t.tasks {
+		dirty = dirty || m.runs() && m.NeedsCommit()
+	}
+	return dirty
 }
 
 // purge deletes what is processed and committed from repartition topics, beside the thread: nothing else deletes it, and nobody else reads it.

@@ -16,6 +16,7 @@ func (t *Thread) handle(ctx context.Context, e Event) error {
 	defer e.Done()
 	switch e.Kind {
 	case Assigned:
+		t.moving = e.Moving
 		return t.assign(ctx, e.Partitions)
 	case Fetched:
 		for tp, c := range e.Committed {
@@ -27,6 +28,7 @@ func (t *Thread) handle(ctx context.Context, e Event) error {
 		}
 		return nil
 	case Revoked:
+		t.moving = true // until the group says who has them
 		if err := t.commit(ctx, time.Now(), everything); err != nil {
 			return err
 		}
@@ -102,7 +104,7 @@ func (t *Thread) reopen(old *member, inputs []TopicPartition) error {
 		m.committed, m.waiting = map[TopicPartition]Committed{}, map[TopicPartition][]topology.Raw{}
 		for tp, q := range old.queues {
 			if slices.Contains(inputs, tp) {
-				m.committed[tp] = Committed{Offset: q.committed, Metadata: old.Metadata(q).String()}
+				m.committed[tp] = Committed{Offset: q.committed, Metadata: old.Metadata(q).String(), Start: q.offset()}
 				m.waiting[tp] = q.all()
 			}
 		}

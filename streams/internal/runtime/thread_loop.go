@@ -41,7 +41,10 @@ func (t *Thread) step(stop, ctx context.Context) error {
 		return err
 	}
 	if t.due(now) {
-		return t.commit(ctx, now, whatIsWorthIt)
+		if err := t.commit(ctx, now, whatIsWorthIt); err != nil {
+			return err
+		}
+		t.answer() // before records are processed again
 	}
 	return nil
 }
@@ -226,7 +229,7 @@ func (t *Thread) punctuate(now time.Time) error {
 
 // due says whether it is time to commit.
 func (t *Thread) due(now time.Time) bool {
-	if now.Sub(t.lastCommit) >= t.CommitInterval {
+	if since := now.Sub(t.lastCommit); since >= t.CommitInterval || len(t.held) > 0 && since >= queryInterval {
 		return true
 	}
 	for _, m := range t.tasks {

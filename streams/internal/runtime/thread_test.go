@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 	"github.com/millrace-go/millrace/topology"
 )
@@ -153,5 +154,95 @@ func TestSlowRecordsAreCommittedInTime(t *testing.T) {
 		require.NoError(t, thread.Run(ctx))
 		require.Greater(t, thread.Processed(), int64(1500))
 		require.Greater(t, commits, 100)
+	})
+}
+
+// steered is a consumer whose events the test sends.
+type steered struct {
+	script
+	events chan runtime.Event
+}
+
+func (c *steered) Events() (es []runtime.Event) {
+	for {
+		select {
+		case e := <-c.events:
+			es = append(es, e)
+		default:
+			return es
+		}
+	}
+}
+
+func (c *steered) Poll(ctx context.Context, wait time.Duration, _ int, _ func(runtime.TopicPartition, []topology.Raw, int64)) error {
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// A question about a store is refused while a task that has it is on its way, to the thread or from it: its rows would be missing in the answer.
+func TestAQuestionIsRefusedWhileTasksAreOnTheirWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		in := &steered{events: make(chan runtime.Event)}
+		ref := topology.NamedStore[state.KeyValueStore[string, string]]("s")
+		top := processed(func(c *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+			c.Store(ref)
+			return processor(func(_ context.Context, r record) error { return c.Forward(r) }), nil
+		}, ref)
+		top.AddStore(state.KeyValue("s", serde.String, serde.String, state.WithoutLogging()))
+		require.NoError(t, top.Err())
+		thread := runtime.NewThread(runtime.ThreadSpec{
+			Name: "1", Topology: top, Config: &runtime.Config{ApplicationID: "app", BufferedRecords: 100}, Consumer: in, Producer: &output{}, Reader: ends{},
+			Subtopology: func(string) (topology.SubtopologyID, bool) { return 0, true },
+			Logger:      slog.New(slog.DiscardHandler), CommitInterval: time.Second, MaxStep: time.Hour,
+		})
+		ended := make(chan error)
+		go func() { ended <- thread.Run(ctx) }()
+		tell := func(e runtime.Event) {
+			done := make(chan struct{})
+			e.Done = func() { close(done) }
+			in.events <- e
+			<-done
+		}
+		stores := func() (n int, err error) {
+			err = thread.EachStore(ctx, "s", true, func(any) error { n++; return nil })
+			return n, err
+		}
+		partition := func(n int32) []runtime.TopicPartition { return []runtime.TopicPartition{{Topic: "in", Partition: n}} }
+		refused := func(why string) {
+			t.Helper()
+			n, err := stores()
+			require.ErrorIs(t, err, runtime.ErrUnsettled, why)
+			require.Zero(t, n)
+		}
+		answered := func(want int) {
+			t.Helper()
+			time.Sleep(time.Second) // the task starts
+			n, err := stores()
+			require.NoError(t, err)
+			require.Equal(t, want, n)
+		}
+
+		refused("the group has not answered")
+		tell(runtime.Event{Kind: runtime.Assigned})
+		answered(0)
+		tell(runtime.Event{Kind: runtime.Assigned, Partitions: partition(0)})
+		refused("its offset is not known")
+		tell(runtime.Event{Kind: runtime.Fetched, Committed: map[runtime.TopicPartition]runtime.Committed{partition(0)[0]: {}}})
+		answered(1)
+		tell(runtime.Event{Kind: runtime.Assigned, Moving: true})
+		refused("a partition comes from another owner")
+		tell(runtime.Event{Kind: runtime.Assigned})
+		answered(1)
+		tell(runtime.Event{Kind: runtime.Revoked, Partitions: partition(0)})
+		refused("the next owner has not got it")
+		tell(runtime.Event{Kind: runtime.Assigned})
+		answered(0)
+		cancel()
+		require.NoError(t, <-ended)
 	})
 }

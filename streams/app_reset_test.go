@@ -1,0 +1,95 @@
+package streams_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/streams"
+	"github.com/millrace-go/millrace/topology"
+)
+
+// A source that begins at the end, or at a time, has nothing to do with what was there before; what comes from its first start on is the application's, also while it
+// does not run.
+func TestAppBeginsWhereItsSourceIsReset(t *testing.T) {
+	t.Parallel()
+	at := func(topic string, ago time.Duration, v string) *kgo.Record {
+		return &kgo.Record{Topic: topic, Key: []byte("k"), Value: []byte(v), Timestamp: time.Now().Add(-ago)}
+	}
+	for _, c := range []struct {
+		name   string
+		source func(b *streams.Builder) streams.Stream[string, string]
+		reset  topology.ResetKind
+		early  []string // of what was there before
+	}{
+		{"at the end", func(b *streams.Builder) streams.Stream[string, string] {
+			return b.Stream("in", serde.String, serde.String, streams.Latest())
+		}, topology.ResetEarliest, nil},
+		{"at a time", func(b *streams.Builder) streams.Stream[string, string] {
+			return b.Stream("in", serde.String, serde.String, streams.FromDuration(time.Hour))
+		}, topology.ResetEarliest, []string{"YOUNG"}},
+		{"at a time that has no records", func(b *streams.Builder) streams.Stream[string, string] {
+			return b.Stream("in", serde.String, serde.String, streams.FromDuration(time.Second))
+		}, topology.ResetEarliest, nil},
+		{"at the end, by pattern", func(b *streams.Builder) streams.Stream[string, string] {
+			return b.StreamMatching(regexp.MustCompile("i[n]"), serde.String, serde.String, streams.Latest())
+		}, topology.ResetEarliest, nil},
+		{"at the end, by configuration, but what is on its way", func(b *streams.Builder) streams.Stream[string, string] {
+			return b.Stream("in", serde.String, serde.String).Repartition()
+		}, topology.ResetLatest, nil},
+		{"at the beginning, against the configuration", func(b *streams.Builder) streams.Stream[string, string] {
+			return b.Stream("in", serde.String, serde.String, streams.Earliest())
+		}, topology.ResetLatest, []string{"OLD", "YOUNG"}},
+	} {
+		for _, g := range guarantees {
+			t.Run(c.name+", "+g.String(), func(t *testing.T) {
+				t.Parallel()
+				cl := newCluster(t)
+				cl.topics(2, "in", "out")
+				cl.produceRaw(at("in", 2*time.Hour, "old"), at("in", time.Minute, "young"))
+				b := streams.NewBuilder()
+				c.source(b).MapValues(strings.ToUpper).To("out")
+				top := build(t, b)
+				cfg := cl.config("reset")
+				cfg.Guarantee, cfg.Reset = g, c.reset
+				a := cl.run(top, cfg)
+				a.caughtUp()
+				require.Equal(t, c.early, cl.values("out"))
+				a.stop()
+				cl.produceRaw(at("in", 0, "while it was away"))
+				a = cl.run(top, cfg)
+				a.caughtUp()
+				cl.produceRaw(at("in", 0, "while it runs"))
+				a.caughtUp()
+				a.stop()
+				require.ElementsMatch(t, append(c.early, "WHILE IT RUNS", "WHILE IT WAS AWAY"), cl.values("out"))
+			})
+		}
+	}
+}
+
+// Where a source begins is committed before anything is processed: an instance that takes the partition over begins there, not at what the end is by then.
+func TestAppCommitsWhereItBegins(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(1, "in", "out", "empty")
+	c.produce("in", "k=before")
+	b := streams.NewBuilder()
+	b.Stream("in", serde.String, serde.String, streams.Latest()).Merge(b.Stream("empty", serde.String, serde.String, streams.Latest())).To("out")
+	a := c.run(build(t, b), c.config("begins"))
+	a.caughtUp()
+	a.stop()
+	offsets, err := c.adm.FetchOffsets(c.ctx, "begins")
+	require.NoError(t, err)
+	o, ok := offsets.Lookup("in", 0)
+	require.True(t, ok)
+	require.EqualValues(t, 1, o.At)
+	o, ok = offsets.Lookup("empty", 0)
+	require.True(t, ok)
+	require.EqualValues(t, 0, o.At)
+}
