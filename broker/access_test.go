@@ -134,6 +134,7 @@ var accesses = []access{
 	{name: "AlterPartitionReassignments", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.AlterPartitionAssignmentsRequest{}, 1)},
 	{name: "ListPartitionReassignments", needs: []right{clusterRight(opDescribe)}, req: versioned(&kmsg.ListPartitionReassignmentsRequest{}, 0)},
 	{name: "AlterClientQuotas", needs: []right{clusterRight(opAlterConfigs)}, req: versioned(&kmsg.AlterClientQuotasRequest{Entries: []kmsg.AlterClientQuotasRequestEntry{{}}}, 1)},
+	{name: "DescribeQuorum", needs: []right{clusterRight(opDescribe)}, req: versioned(&kmsg.DescribeQuorumRequest{}, 2)},
 	{name: "UpdateFeatures", needs: []right{clusterRight(opAlter)}, req: versioned(&kmsg.UpdateFeaturesRequest{}, 2)},
 	{name: "ListConfigResources", needs: []right{clusterRight(opDescribeConfigs)}, req: versioned(&kmsg.ListConfigResourcesRequest{}, 1)},
 	{name: "DescribeTopicPartitions", needs: []right{topicRight(opDescribe)}, req: versioned(&kmsg.DescribeTopicPartitionsRequest{Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "t"}}}, 0)},

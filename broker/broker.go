@@ -136,6 +136,7 @@ func (c Config) shown() map[string]string {
 		"max.connections":                      c.Limits.Connections,
 		"max.connections.per.ip":               c.Limits.ConnectionsPerIP,
 		"connections.max.idle.ms":              c.Limits.IdleTimeout,
+		"connections.max.reauth.ms":            c.Security.SessionLifetime,
 		"sasl.enabled.mechanisms":              strings.Join(c.Security.Mechanisms, ","),
 	}
 	out := make(map[string]string, len(all))

@@ -67,6 +67,29 @@ func TestReassignments(t *testing.T) {
 	require.Equal(t, kerr.LogDirNotFound.Code, move("/nowhere", 0))
 }
 
+// TestDescribeQuorum: the one broker is the quorum, and there is no other topic of metadata.
+func TestDescribeQuorum(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	r := dialWire(t, b)
+	ask := func(version int16, topic string, partition int32) *kmsg.DescribeQuorumResponse {
+		return do[*kmsg.DescribeQuorumResponse](r, version, &kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{
+			{Topic: topic, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{Partition: partition}}}}})
+	}
+	for version := int16(0); version <= 2; version++ {
+		resp := ask(version, "__cluster_metadata", 0)
+		p := resp.Topics[0].Partitions[0]
+		require.Zero(t, p.ErrorCode)
+		require.EqualValues(t, 1, p.LeaderID)
+		require.Len(t, p.CurrentVoters, 1)
+		require.EqualValues(t, 1, p.CurrentVoters[0].ReplicaID)
+		require.Empty(t, p.Observers)
+		require.Equal(t, version >= 2, len(resp.Nodes) == 1)
+		require.Equal(t, kerr.UnknownTopicOrPartition.Code, ask(version, "__cluster_metadata", 1).Topics[0].Partitions[0].ErrorCode)
+		require.Equal(t, kerr.UnknownTopicOrPartition.Code, ask(version, "t", 0).Topics[0].Partitions[0].ErrorCode)
+	}
+}
+
 // TestUpdateFeatures: the levels of the features are what they are.
 func TestUpdateFeatures(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,7 @@ var properties = map[string]func(*Config, string) error{
 	"max.connections.per.ip":       number(func(c *Config, n int64) { c.Limits.ConnectionsPerIP = int(n) }, 1, math.MaxInt32),
 	"max.connection.creation.rate": number(func(c *Config, n int64) { c.Limits.ConnectionsPerSec = float64(n) }, 1, math.MaxInt32),
 	"connections.max.idle.ms":      millis(func(c *Config, d time.Duration) { c.Limits.IdleTimeout = d }, 1),
+	"connections.max.reauth.ms":    millis(func(c *Config, d time.Duration) { c.Security.SessionLifetime = d }, 0),
 
 	"super.users":                    setSuperUsers,
 	"allow.everyone.if.no.acl.found": boolean(func(c *Config, v bool) { c.Security.AllowWithoutRules = v }),
@@ -104,7 +105,7 @@ func namesByReason() map[string]string {
 		bySystem: "socket.send.buffer.bytes socket.receive.buffer.bytes socket.listen.backlog.size",
 		noSetting: "log.cleaner.dedupe.buffer.size log.cleaner.enable log.cleaner.io.buffer.load.factor " +
 			"log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second log.cleaner.threads log.dir.failure.timeout.ms " +
-			"log.initial.task.delay.ms delete.topic.enable connection.failed.authentication.delay.ms connections.max.reauth.ms " +
+			"log.initial.task.delay.ms delete.topic.enable connection.failed.authentication.delay.ms " +
 			"max.connections.per.ip.overrides max.request.partition.size.limit max.incremental.fetch.session.cache.slots " +
 			"queued.max.requests producer.id.expiration.check.interval.ms unstable.api.versions.enable " +
 			"unstable.feature.versions.enable group.consumer.assignors group.consumer.max.heartbeat.interval.ms " +

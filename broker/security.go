@@ -28,6 +28,9 @@ type Security struct {
 	// Users are passwords by user name. Further users, and other passwords for these, can be set at run time with
 	// Kafka's administration requests for SCRAM credentials, and are kept.
 	Users map[string]Secret
+	// SessionLifetime is how long a log-in counts: clients log in again before it ends, on the same connection and as the
+	// same user, or the connection is closed with their next request (KIP-368). 0: as long as the connection.
+	SessionLifetime time.Duration
 
 	// SuperUsers may do everything: names, or principals such as "User:CN=admin,O=Acme".
 	SuperUsers []string
@@ -87,6 +90,9 @@ func (s Security) check() error {
 			bad("Users has a user %q with an empty name or password", name)
 		}
 	}
+	if s.SessionLifetime < 0 {
+		bad("SessionLifetime is %s, want 0 for no end, or more", s.SessionLifetime)
+	}
 	if (s.CertFile == "") != (s.KeyFile == "") {
 		bad("CertFile and KeyFile go together")
 	}
@@ -110,7 +116,7 @@ func (s Security) node() api.SecurityConfig {
 	rules, _ := security.ParsePrincipalRules(s.PrincipalRules) // checked with the configuration
 	c := api.SecurityConfig{
 		Mechanisms: s.Mechanisms, Users: make(map[string]string, len(s.Users)), Rules: rules,
-		Authorize: s.authenticates() || s.Authorize, Open: s.AllowWithoutRules,
+		Authorize: s.authenticates() || s.Authorize, Open: s.AllowWithoutRules, SessionLifetime: s.SessionLifetime,
 	}
 	for name, password := range s.Users {
 		c.Users[name] = string(password)

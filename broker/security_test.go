@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -498,6 +499,52 @@ func TestRulesForClientsWithoutAName(t *testing.T) {
 	require.ErrorContains(t, err, "SuperUsers")
 }
 
+// TestLogInsEnd: a log-in counts for as long as the broker says; a client that logs in again goes on on its connection, as the
+// same user and by the same mechanism only, and one that does not is cut off.
+func TestLogInsEnd(t *testing.T) {
+	t.Parallel()
+	const lifetime = time.Hour
+	var passed atomic.Int64
+	advance := func(d time.Duration) { passed.Add(int64(d)) }
+	b := start(t, func(c *broker.Config) {
+		secured(c)
+		c.Security.SessionLifetime = lifetime
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
+	})
+	lists := func(c *raw) error {
+		_, err := c.try(versioned(&kmsg.ListGroupsRequest{}, 4))
+		return err
+	}
+	handshake := func(c *raw, mechanism string) int16 {
+		return c.ask(versioned(&kmsg.SASLHandshakeRequest{Mechanism: mechanism}, 1)).(*kmsg.SASLHandshakeResponse).ErrorCode
+	}
+	logIn := func(c *raw) {
+		require.Zero(t, handshake(c, "PLAIN"))
+		resp := c.ask(versioned(&kmsg.SASLAuthenticateRequest{SASLAuthBytes: []byte("\x00alice\x00canary-alice")}, 2)).(*kmsg.SASLAuthenticateResponse)
+		require.Zero(t, resp.ErrorCode)
+		require.Equal(t, lifetime.Milliseconds(), resp.SessionLifetimeMillis)
+	}
+	again, lazy, other, way := dialRaw(t, b), dialRaw(t, b), dialRaw(t, b), dialRaw(t, b)
+	for _, c := range []*raw{again, lazy, other, way} {
+		logIn(c)
+	}
+	advance(lifetime - time.Second)
+	for _, c := range []*raw{again, lazy, other, way} {
+		require.NoError(t, lists(c))
+	}
+	logIn(again)
+	require.Equal(t, kerr.SaslAuthenticationFailed.Code, other.logIn("root", "canary-root"))
+	require.Error(t, lists(other), "it said that it was somebody else")
+	require.Equal(t, kerr.IllegalSaslState.Code, handshake(way, "SCRAM-SHA-256"))
+	require.Error(t, lists(way))
+	advance(2 * time.Second)
+	require.NoError(t, lists(again))
+	require.Error(t, lists(lazy))
+	advance(lifetime)
+	logIn(again) // which is all that it may do now
+	require.NoError(t, lists(again))
+}
+
 // TestAdministrationIsAudited: each change has a line in the audit log, which is a log of its own, and names who made it.
 func TestAdministrationIsAudited(t *testing.T) {
 	t.Parallel()
@@ -533,6 +580,14 @@ func TestAdministrationIsAudited(t *testing.T) {
 	require.NoError(t, err)
 	_, err = root.AlterUserSCRAMs(ctx(t), nil, []kadm.UpsertSCRAM{{User: "bob", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "canary-bob"}})
 	require.NoError(t, err)
+	quotas := []kadm.AlterClientQuotaEntry{{
+		Entity: kadm.ClientQuotaEntity{{Type: "user", Name: kmsg.StringPtr("bob")}, {Type: "client-id"}}, Ops: []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 1000}},
+	}}
+	_, err = root.ValidateAlterClientQuotas(ctx(t), quotas)
+	require.NoError(t, err)
+	require.NotContains(t, audit.String(), "AlterClientQuotas", "nothing was changed")
+	_, err = root.AlterClientQuotas(ctx(t), quotas)
+	require.NoError(t, err)
 	_, err = root.DeleteTopics(ctx(t), "t", "nope")
 	require.NoError(t, err)
 	text := audit.String()
@@ -548,6 +603,7 @@ func TestAdministrationIsAudited(t *testing.T) {
 		`operation=WriteTxnMarkers resource=TOPIC:t`,
 		`operation=CreateAcls`,
 		`operation=AlterUserScramCredentials resource=User:bob`,
+		`operation=AlterClientQuotas resource="ClientQuota:user=bob,client-id=<default>" reason=map[producer_byte_rate:1000]`,
 		`msg=changed principal=User:root host=127.0.0.1 operation=DeleteTopics resource=TOPIC:t`,
 	} {
 		require.Contains(t, text, want)

@@ -59,6 +59,15 @@ type fetcher struct {
 	bytes   int
 	held    int64
 	buffers []*[]byte
+	// files: the connection takes records from their files. spans are those, in the order of the answer.
+	files bool
+	spans []fetchSpan
+}
+
+// fetchSpan is the records of a partition, in their file.
+type fetchSpan struct {
+	commitlog.Span
+	resp *kmsg.FetchResponseTopicPartition
 }
 
 // fetchPart is one partition that can be read.
@@ -70,7 +79,7 @@ type fetchPart struct {
 
 func newFetcher(n *Node, r *wire.Request, req *kmsg.FetchRequest) *fetcher {
 	resp := kmsg.NewPtrFetchResponse()
-	f := &fetcher{FetchResponse: resp, n: n, req: req, resp: resp}
+	f := &fetcher{FetchResponse: resp, n: n, req: req, resp: resp, files: r.Conn.SendsFiles()}
 	if req.IsolationLevel == 1 {
 		f.iso = commitlog.ReadCommitted
 	}
@@ -166,6 +175,10 @@ func (f *fetcher) poll(ctx context.Context, deadline time.Time) {
 func (f *fetcher) read() {
 	f.bytes = 0
 	left := min(int64(f.req.MaxBytes), int64(f.n.cfg.FetchBytes), f.n.cfg.FetchMemory-f.n.fetching.Load())
+	spanFrom := 0
+	if f.files {
+		spanFrom = smallSpan
+	}
 	for _, p := range f.parts {
 		resetFetch(p.resp, p.req.Partition)
 		if diverged(p, p.resp) {
@@ -179,6 +192,7 @@ func (f *fetcher) read() {
 			MinOneBatch: f.bytes == 0,
 			Isolation:   f.iso,
 			Buffer:      *buf,
+			SpanFrom:    spanFrom,
 		})
 		if cap(res.Buffer) > 0 {
 			*buf = res.Buffer
@@ -207,11 +221,18 @@ func (f *fetcher) read() {
 				p.resp.AbortedTransactions = append(p.resp.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset})
 			}
 		}
-		f.bytes += len(res.Records)
-		left -= int64(len(res.Records))
+		if res.Span.Len > 0 {
+			f.spans = append(f.spans, fetchSpan{res.Span, p.resp})
+		}
+		f.bytes += res.Size()
+		left -= int64(res.Size())
 		f.hold(int64(len(res.Records)))
 	}
 }
+
+// smallSpan is how many bytes of records are read although the connection would take them from the file: below, two
+// reads of headers and a call of its own cost more than to copy them.
+const smallSpan = 64 << 10
 
 // diverged answers a client that tells which epoch it read last (KIP-595): if the log ended earlier in that epoch, the
 // client has records that the log has lost.
@@ -242,7 +263,7 @@ func (f *fetcher) hold(n int64) {
 	f.n.fetching.Add(n)
 }
 
-// Release gives the buffers back. The records must not be used any more.
+// Release gives buffers and files back. The records must not be used any more.
 func (f *fetcher) Release() {
 	f.hold(-f.held)
 	for _, b := range f.buffers {
@@ -251,4 +272,10 @@ func (f *fetcher) Release() {
 		}
 	}
 	f.buffers = f.buffers[:0]
+	for _, s := range f.spans {
+		if err := s.Span.Release(); err != nil {
+			f.n.log.Warn("segment file not closed", "err", err)
+		}
+	}
+	f.spans = f.spans[:0]
 }

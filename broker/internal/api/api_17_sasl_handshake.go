@@ -10,10 +10,12 @@ import (
 )
 
 // saslHandshake starts a log-in. It is the first request but for ApiVersions, on listeners that ask for one, and none
-// elsewhere.
+// elsewhere. Where log-ins end, a client that has logged in does it again, the same way (KIP-368).
 func saslHandshake(n *Node, r *wire.Request, req *kmsg.SASLHandshakeRequest) (kmsg.Response, error) {
 	resp := kmsg.NewPtrSASLHandshakeResponse()
-	if r.Conn.Authenticated() {
+	id := n.guard.identity(r.Conn)
+	again := id.mechanism != "" && n.cfg.Security.SessionLifetime > 0
+	if r.Conn.Authenticated() && !again || again && req.Mechanism != id.mechanism {
 		resp.ErrorCode = kerr.IllegalSaslState.Code
 		return resp, wire.ErrCloseAfter
 	}
@@ -26,6 +28,6 @@ func saslHandshake(n *Node, r *wire.Request, req *kmsg.SASLHandshakeRequest) (km
 	if err != nil {
 		return nil, err
 	}
-	n.guard.identity(r.Conn).exchange = exchange
+	id.exchange = exchange
 	return resp, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,6 +26,11 @@ func saslAuthenticate(n *Node, r *wire.Request, req *kmsg.SASLAuthenticateReques
 		return resp, wire.ErrCloseAfter
 	}
 	out, done, err := e.Step(req.SASLAuthBytes)
+	if done {
+		if user, _ := e.User(); id.mechanism != "" && security.User(user) != id.principal {
+			err = &security.Failure{User: user, Reason: fmt.Sprintf("the connection is that of %s", id.principal)}
+		}
+	}
 	if err != nil {
 		id.exchange = nil
 		n.guard.audit(failedLogIn(r, e, err))
@@ -43,7 +49,11 @@ func saslAuthenticate(n *Node, r *wire.Request, req *kmsg.SASLAuthenticateReques
 	resp.SASLAuthBytes = out
 	if done {
 		user, _ := e.User()
-		id.principal, id.exchange = security.User(user), nil
+		id.principal, id.mechanism, id.exchange = security.User(user), e.Mechanism(), nil
+		if d := n.cfg.Security.SessionLifetime; d > 0 {
+			id.ends = n.cfg.Now().Add(d)
+			resp.SessionLifetimeMillis = d.Milliseconds()
+		}
 		r.Conn.SetAuthenticated()
 		n.guard.audit(security.Event{Kind: security.LoggedIn, Principal: id.principal, Host: r.Conn.Host(), Mechanism: e.Mechanism()})
 	}

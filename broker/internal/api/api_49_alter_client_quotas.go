@@ -24,7 +24,7 @@ func alterClientQuotas(n *Node, r *wire.Request, req *kmsg.AlterClientQuotasRequ
 		}
 		code, err := kerr.ClusterAuthorizationFailed.Code, error(kerr.ClusterAuthorizationFailed)
 		if allowed {
-			code, err = n.alterQuota(re, req.ValidateOnly)
+			code, err = n.alterQuota(r, re, req.ValidateOnly)
 		}
 		se.ErrorCode, se.ErrorMessage = code, text(err)
 		resp.Entries = append(resp.Entries, se)
@@ -33,7 +33,7 @@ func alterClientQuotas(n *Node, r *wire.Request, req *kmsg.AlterClientQuotasRequ
 }
 
 // alterQuota changes the quotas of one entity: all that are asked for or none.
-func (n *Node) alterQuota(re kmsg.AlterClientQuotasRequestEntry, dryRun bool) (int16, error) {
+func (n *Node) alterQuota(r *wire.Request, re kmsg.AlterClientQuotasRequestEntry, dryRun bool) (int16, error) {
 	pairs := make([][2]*string, len(re.Entity))
 	for i := range re.Entity {
 		pairs[i] = [2]*string{&re.Entity[i].Type, re.Entity[i].Name}
@@ -83,5 +83,6 @@ func (n *Node) alterQuota(re kmsg.AlterClientQuotasRequestEntry, dryRun bool) (i
 		return kerr.KafkaStorageError.Code, err
 	}
 	n.quotas.Put(e, values)
+	n.changed(r, "AlterClientQuotas", "ClientQuota:"+e.String(), fmt.Sprint(values))
 	return 0, nil
 }

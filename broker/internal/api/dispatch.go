@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/broker/internal/shape"
@@ -117,6 +119,8 @@ func table() []api {
 			shape: shape.MustParse("[str]")},
 		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, handle: on(alterUserSCRAMCredentials),
 			shape: shape.MustParse("[str i8] [str i8 i32 bytes bytes]")},
+		{key: kmsg.DescribeQuorum, min: 0, max: 2, handle: on(describeQuorum),
+			shape: shape.MustParse("[str [i32]]")},
 		{key: kmsg.UpdateFeatures, min: 0, max: 2, handle: on(updateFeatures),
 			shape: shape.MustParse("i32 [str i16 i8@0-0 i8@1] i8@1")},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, handle: on(describeCluster),
@@ -191,6 +195,10 @@ func (d *Dispatcher) Decode(key, version int16, body []byte) (kmsg.Request, erro
 
 // Handle is part of wire.Handler.
 func (d *Dispatcher) Handle(r *wire.Request) (kmsg.Response, error) {
-	d.n.guard.identity(r.Conn) // before another goroutine asks for it
-	return d.find(r.Key).handle(d.n, r)
+	id := d.n.guard.identity(r.Conn) // before another goroutine asks for it
+	a := d.find(r.Key)
+	if !a.preAuth && id.expired(d.n.cfg.Now) {
+		return nil, fmt.Errorf("%s of client %q: the log-in of %s has ended, and the client did not log in again", a.key.Name(), r.ClientID, id.principal)
+	}
+	return a.handle(d.n, r)
 }

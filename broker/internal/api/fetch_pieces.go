@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace-go/millrace/broker/internal/commitlog"
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
@@ -17,6 +18,7 @@ func (f *fetcher) AppendPieces(dst []byte) ([]byte, []wire.Piece) {
 	version := v.Version
 	flexible := version >= 12
 	var pieces []wire.Piece
+	spans := f.spans
 	array := func(n int) {
 		if flexible {
 			dst = kbin.AppendCompactArrayLen(dst, n)
@@ -66,14 +68,23 @@ func (f *fetcher) AppendPieces(dst []byte) ([]byte, []wire.Piece) {
 			if version >= 11 {
 				dst = kbin.AppendInt32(dst, p.PreferredReadReplica)
 			}
-			if n := len(p.RecordBatches); flexible {
+			n := len(p.RecordBatches)
+			var file commitlog.Span
+			if len(spans) > 0 && spans[0].resp == p {
+				file, spans = spans[0].Span, spans[1:]
+				n = int(file.Len)
+			}
+			if flexible {
 				dst = kbin.AppendUvarint(dst, uint32(n)+1)
 			} else {
 				dst = kbin.AppendInt32(dst, int32(n))
 			}
-			if len(p.RecordBatches) < smallPiece {
+			switch {
+			case file.Len > 0:
+				pieces = append(pieces, wire.Piece{At: len(dst), Fd: file.Fd(), Pos: file.Pos, Len: file.Len})
+			case n < smallPiece:
 				dst = append(dst, p.RecordBatches...)
-			} else {
+			default:
 				pieces = append(pieces, wire.Piece{At: len(dst), Bytes: p.RecordBatches})
 			}
 			if flexible {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,6 +21,8 @@ type SecurityConfig struct {
 	Mechanisms []string          // of SASL; none means that nobody can log in
 	Users      map[string]string // of the configuration: password by name
 	Rules      *security.PrincipalRules
+	// SessionLifetime is how long a log-in counts; 0: as long as the connection.
+	SessionLifetime time.Duration
 
 	Authorize bool // otherwise everybody may do everything
 	Super     []security.Principal
@@ -72,6 +75,13 @@ func openGuard(cfg SecurityConfig, db *metadb.DB, audit security.Audit) (*guard,
 type identity struct {
 	principal security.Principal
 	exchange  *security.Exchange // a log-in that is going on
+	mechanism string             // of the log-in that counts, empty if there was none
+	ends      time.Time          // when it does not count any more; zero: never
+}
+
+// expired reports whether the client had to log in again by now.
+func (id *identity) expired(now func() time.Time) bool {
+	return !id.ends.IsZero() && now().After(id.ends)
 }
 
 // identity returns what is known of the client of a connection.

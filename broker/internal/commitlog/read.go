@@ -72,8 +72,11 @@ func (p *Partition) Read(req ReadRequest) (ReadResult, error) {
 		s, hint := p.view.snapshot()
 		r, err := p.readView(&s, hint, req)
 		err = errors.Join(err, s.release())
-		if err == nil && req.Isolation == ReadCommitted && len(r.Records) > 0 && p.changedSince(&s) {
-			continue // the aborted transactions may be those of a log that was compacted meanwhile
+		if err == nil && req.Isolation == ReadCommitted && r.Size() > 0 && p.changedSince(&s) {
+			// The aborted transactions may be those of a log that was compacted meanwhile.
+			if err = r.release(); err == nil {
+				continue
+			}
 		}
 		if err == nil || KindOf(err) != KindUnknown {
 			return r, err
@@ -124,16 +127,17 @@ func (p *Partition) readView(s *viewState, hint readHint, req ReadRequest) (Read
 		if hint.base == m.base && hint.gen == m.gen && hint.offset == req.Offset {
 			c.pos = hint.pos
 		}
-		records, last, err := c.read(req, limit)
+		last, err := c.find(&r, req, h, x, m.base, limit)
 		r.Buffer = c.buf
 		if err = errors.Join(err, h.release()); err != nil {
-			return r, err
+			return r, errors.Join(err, r.release())
 		}
-		if len(records) > 0 {
-			r.Records = records
-			p.view.setHint(readHint{base: m.base, gen: m.gen, offset: last + 1, pos: c.pos + int64(len(records))})
+		if n := r.Size(); n > 0 {
+			p.view.setHint(readHint{base: m.base, gen: m.gen, offset: last + 1, pos: c.pos + int64(n)})
 			if req.Isolation == ReadCommitted {
-				r.Aborted, err = p.aborted(s, req.Offset, last+1)
+				if r.Aborted, err = p.aborted(s, req.Offset, last+1); err != nil {
+					err = errors.Join(err, r.release())
+				}
 			}
 			return r, err
 		}
@@ -142,6 +146,19 @@ func (p *Partition) readView(s *viewState, hint readHint, req ReadRequest) (Read
 		}
 	}
 	return r, nil
+}
+
+// Size returns how many bytes of records were found.
+func (r *ReadResult) Size() int { return len(r.Records) + int(r.Span.Len) }
+
+// release gives up the span, if there is one.
+func (r *ReadResult) release() error {
+	if r.Span.Len == 0 {
+		return nil
+	}
+	s := r.Span
+	r.Span = Span{}
+	return s.Release()
 }
 
 func (v *view) setHint(h readHint) {
@@ -174,6 +191,25 @@ type segmentReader struct {
 	buf []byte
 	// exhausted: no batch of the segment reaches the offset.
 	exhausted bool
+}
+
+// find puts the records into r, or where they are, and returns their last offset.
+func (c *segmentReader) find(r *ReadResult, req ReadRequest, h *handle, x index, base, limit int64) (last int64, err error) {
+	if req.SpanFrom > 0 && c.end-c.pos >= int64(req.SpanFrom) && hasDescriptor(h.file) {
+		n, last, err := c.span(req, x, base, limit)
+		if err != nil {
+			return 0, err
+		}
+		if n >= int64(req.SpanFrom) {
+			r.Span = Span{h.retain(), c.pos, n}
+			return last, nil
+		}
+	}
+	records, last, err := c.read(req, limit)
+	if len(records) > 0 {
+		r.Records = records
+	}
+	return last, err
 }
 
 // read returns the batches from the one that contains req.Offset on and below limit, and the last offset.

@@ -46,6 +46,9 @@ type ReadRequest struct {
 	Isolation   Isolation
 	// Buffer is used for the records if its capacity suffices. It may be nil.
 	Buffer []byte
+	// SpanFrom, if positive, leaves that many bytes of records or more in their file, if that has a descriptor: the result
+	// says where they are.
+	SpanFrom int
 }
 
 // ReadResult is what a read found.
@@ -54,11 +57,13 @@ type ReadResult struct {
 	// left by compaction, the next one. Never nil. It belongs to the caller.
 	Records []byte
 	// Buffer is the memory behind Records: the request's buffer or, if that was too small, a new one.
-	Buffer           []byte
+	Buffer []byte
+	// Span is where the records are, in place of Records; Len is 0 if they were read. The caller releases it if it is not.
+	Span             Span
 	HighWatermark    int64
 	LastStableOffset int64
 	LogStartOffset   int64
-	// Aborted lists the aborted transactions that touch Records, by first offset; only with
+	// Aborted lists the aborted transactions that touch the records, by first offset; only with
 	// ReadCommitted.
 	Aborted []AbortedTxn
 }

@@ -57,6 +57,21 @@ func (e Entity) Part(kind string) string {
 	return ""
 }
 
+// String names the entity as Kafka's tools do, "user=alice,client-id=<default>".
+func (e Entity) String() string {
+	var parts []string
+	for _, kind := range []string{User, ClientID, IP} {
+		switch name := e.Part(kind); name {
+		case "":
+		case Default:
+			parts = append(parts, kind+"=<default>")
+		default:
+			parts = append(parts, kind+"="+name)
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
 // NewEntity checks and makes an entity of a pair of type and name; a nil name is the default.
 func NewEntity(pairs [][2]*string) (Entity, error) {
 	var e Entity

@@ -52,10 +52,13 @@ var (
 // Sized is implemented by responses that know about how long they will be.
 type Sized interface{ SizeHint() int }
 
-// Piece is bytes that belong into a frame at a place of it.
+// Piece is bytes that belong into a frame at a place of it: Bytes or, if Len is not 0, a section of a file. Only a
+// connection that [Conn.SendsFiles] takes the latter.
 type Piece struct {
-	At    int
-	Bytes []byte
+	At       int
+	Bytes    []byte
+	Fd       uintptr
+	Pos, Len int64
 }
 
 // Pieced is implemented by responses whose large parts go to the connection from where they are. AppendPieces is AppendTo without them; they are in order.
@@ -115,6 +118,12 @@ func (c *Conn) TLS() (tls.ConnectionState, bool) {
 		return t.ConnectionState(), true
 	}
 	return tls.ConnectionState{}, false
+}
+
+// SendsFiles reports whether sections of files can go to the connection without passing through this process's memory.
+func (c *Conn) SendsFiles() bool {
+	_, tcp := c.nc.(*net.TCPConn)
+	return tcp && canSendFiles
 }
 
 // Loopback reports whether the client is on this machine, as far as its address says.
@@ -202,6 +211,13 @@ func (c *Conn) read(answers chan<- answer) error {
 			return err
 		}
 		if !ok {
+			continue
+		}
+		if a.resp != nil && !a.last && c.unanswered.Load() == 0 {
+			// The writer has nothing to do: to wake it would take longer than to write.
+			if err := c.writeAnswer(a, a.resp); err != nil {
+				return err
+			}
 			continue
 		}
 		c.unanswered.Add(1)
@@ -374,12 +390,16 @@ func (c *Conn) write(answers <-chan answer) {
 			c.unanswered.Add(-1)
 			continue
 		}
-		resp.SetVersion(a.version)
-		if err := c.writeOne(a.correlationID, resp); err != nil {
+		if err := c.writeAnswer(a, resp); err != nil {
 			c.close() // the reader reports what there is to report
 		}
 		c.unanswered.Add(-1)
 	}
+}
+
+func (c *Conn) writeAnswer(a answer, resp kmsg.Response) error {
+	resp.SetVersion(a.version)
+	return c.writeOne(a.correlationID, resp)
 }
 
 func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
@@ -406,23 +426,29 @@ func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
 	return err
 }
 
-// writePieces writes a response without copying its pieces (writev).
+// writePieces writes a response without copying its pieces (writev, sendfile).
 func (c *Conn) writePieces(nc *net.TCPConn, b []byte, correlationID int32, resp kmsg.Response, p Pieced) ([]byte, error) {
 	b = appendHeader(b, correlationID, resp)
 	b, pieces := p.AppendPieces(b)
-	size := len(b)
+	size, files := len(b), false
+	for _, x := range pieces {
+		size += len(x.Bytes) + int(x.Len)
+		files = files || x.Len > 0
+	}
+	binary.BigEndian.PutUint32(b, uint32(size-4))
+	if err := nc.SetWriteDeadline(time.Now().Add(c.s.limits.WriteTimeout)); err != nil {
+		return b, err
+	}
+	if files {
+		return b, sendFiles(nc, b, pieces)
+	}
 	bufs := make(net.Buffers, 0, 2*len(pieces)+1)
 	from := 0
 	for _, x := range pieces {
-		size += len(x.Bytes)
 		bufs = append(bufs, b[from:x.At], x.Bytes)
 		from = x.At
 	}
 	bufs = append(bufs, b[from:])
-	binary.BigEndian.PutUint32(b, uint32(size-4))
-	err := nc.SetWriteDeadline(time.Now().Add(c.s.limits.WriteTimeout))
-	if err == nil {
-		_, err = bufs.WriteTo(nc)
-	}
+	_, err := bufs.WriteTo(nc)
 	return b, err
 }
