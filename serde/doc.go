@@ -6,7 +6,7 @@
 // # What there is
 //
 //   - Scalars, in Kafka's own formats: [String], [Bytes], [Int16], [Int32], [Int64], [Int] (written as Kafka's long), [Float32],
-//     [Float64], [Bool], [UUID]. Types derived from string, int64 or [16]byte take [StringOf], [Int64Of] and [UUIDOf].
+//     [Float64], [Bool], [UUID], and [Void] for what is always null. Types derived from string, int64 or [16]byte take [StringOf], [Int64Of] and [UUIDOf].
 //   - [JSON] for any type that encoding/json/v2 understands.
 //   - [List] for slices, in the format of Kafka's list serde.
 //   - [New] for a serde made of two functions.

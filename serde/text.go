@@ -2,6 +2,7 @@ package serde
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"unsafe"
 )
@@ -16,6 +17,9 @@ var (
 
 	// UUID is Kafka's UUID: its text form of 36 bytes, written in lower case, read in either. Use [UUIDOf] for named types.
 	UUID Serde[[16]byte] = uuid[[16]byte]{}
+
+	// Void is Kafka's void, for a side that is always null: the key of a topic without keys. It is an error if something is there after all.
+	Void Serde[struct{}] = void{}
 )
 
 // StringOf is [String] for a type derived from string.
@@ -45,6 +49,16 @@ func (raw) DecodeShared(src []byte) ([]byte, error) {
 		return []byte{}, nil
 	}
 	return src[:len(src):len(src)], nil
+}
+
+type void struct{}
+
+func (void) Append(dst []byte, _ struct{}) ([]byte, error) {
+	return dst, errors.New("serde: Void writes nothing but nulls: leave the key or value out")
+}
+
+func (void) Decode(src []byte) (struct{}, error) {
+	return struct{}{}, fmt.Errorf("serde: Void reads nothing but nulls, and here are %d bytes", len(src))
 }
 
 const uuidSize = 36

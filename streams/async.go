@@ -25,8 +25,8 @@ func (s Stream[K, V]) MapValuesAsync[V2 any](n int, f func(context.Context, Reco
 	}
 	store := name + "-calls"
 	node := &planNode{name: name, valueChanging: true, write: func(w *writer, in []any) any {
-		w.t.AddStore(state.Custom(store, func(c state.CustomContext) (*calls[K, V, V2], error) {
-			return newCalls[K, V, V2](c.Record, max(n, 1)), nil
+		w.t.AddStore(state.Custom(store, func(state.CustomContext) (*calls[K, V, V2], error) {
+			return newCalls[K, V, V2](max(n, 1)), nil
 		}, state.WithoutLogging()))
 		return topology.Connect(topology.NodeSpec{Name: name, Stores: []string{store}}, startCalls(store, f), edgesOf[K, V](in)...)
 	}}
@@ -36,7 +36,6 @@ func (s Stream[K, V]) MapValuesAsync[V2 any](n int, f func(context.Context, Reco
 // calls are the calls of a task that are in flight or whose results have not gone on: a ring, oldest first. To the task they are a store that logs
 // nothing: so a commit flushes them, in the order of the nodes.
 type calls[K, V, V2 any] struct {
-	record *state.RecordContext
 	ring   []call[K, V, V2]
 	first  int
 	count  int
@@ -50,15 +49,15 @@ type calls[K, V, V2 any] struct {
 
 // call is one of them. Its goroutine writes value and err, then done; the task's reads them after that.
 type call[K, V, V2 any] struct {
-	in      Record[K, V]
-	context state.RecordContext
-	value   V2
-	err     error
-	done    chan struct{}
+	in    Record[K, V]
+	held  topology.Held
+	value V2
+	err   error
+	done  chan struct{}
 }
 
-func newCalls[K, V, V2 any](record *state.RecordContext, n int) *calls[K, V, V2] {
-	c := &calls[K, V, V2]{record: record, ring: make([]call[K, V, V2], n)}
+func newCalls[K, V, V2 any](n int) *calls[K, V, V2] {
+	c := &calls[K, V, V2]{ring: make([]call[K, V, V2], n)}
 	for i := range c.ring {
 		c.ring[i].done = make(chan struct{}, 1)
 	}
@@ -88,7 +87,7 @@ func (c *calls[K, V, V2]) process(r Record[K, V]) error {
 		}
 	}
 	one := &c.ring[(c.first+c.count)%len(c.ring)]
-	one.in, one.context = r, *c.record
+	one.in, one.held = r, c.ctx.Hold()
 	c.count++
 	go c.call(one)
 	return nil
@@ -118,13 +117,10 @@ func (c *calls[K, V, V2]) forwardDone() error {
 func (c *calls[K, V, V2]) forwardFirst() error {
 	one := &c.ring[c.first]
 	<-one.done
-	in, value, err, saved := one.in, one.value, one.err, *c.record
-	*c.record = one.context
+	in, held, value, err := one.in, one.held, one.value, one.err
 	*one = call[K, V, V2]{done: one.done}
 	c.first, c.count = (c.first+1)%len(c.ring), c.count-1
-	err = c.result(in, value, err)
-	*c.record = saved
-	return err
+	return c.ctx.Resume(&held, func() error { return c.result(in, value, err) })
 }
 
 func (c *calls[K, V, V2]) result(in Record[K, V], value V2, err error) error {

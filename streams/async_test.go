@@ -122,3 +122,43 @@ func TestAsyncEnds(t *testing.T) {
 		require.True(t, ended)
 	})
 }
+
+// TestAsyncDeadLetters checks that the error of a call, and a panic behind it, are told with the bytes of their own record, whichever record is processed meanwhile, and that this
+// one is not lost with it.
+func TestAsyncDeadLetters(t *testing.T) {
+	t.Parallel()
+	for _, options := range [][]streamstest.Option{nil, {streamstest.Batches()}} {
+		b := streams.NewBuilder()
+		b.Stream("in", serde.String, serde.String).
+			MapValuesAsync(2, func(_ context.Context, r textRow) (string, error) {
+				if r.Value == "v1" {
+					return "", errBad
+				}
+				return r.Value, nil
+			}).
+			Peek(func(_, v string) {
+				if v == "v2" {
+					panic(errBad)
+				}
+			}).
+			To("out")
+		d, err := streamstest.New(build(t, b), streams.Config{DeadLetterTopic: "dead",
+			OnProcessingError: func(context.Context, *streams.Failure) streams.Decision { return streams.DeadLetter }}, options...)
+		require.NoError(t, err)
+		in := d.Input("in", serde.String, serde.String)
+		require.NoError(t, in.PipeKeyValues(func(yield func(string, string) bool) {
+			for i := range 5 {
+				if !yield("k", fmt.Sprint("v", i)) {
+					return
+				}
+			}
+		}))
+		out, err := d.Output("out", serde.String, serde.String).ReadValues()
+		require.NoError(t, err)
+		require.Equal(t, []string{"v0", "v3", "v4"}, out)
+		dead, err := d.Output("dead", serde.String, serde.String).ReadValues()
+		require.NoError(t, err)
+		require.Equal(t, []string{"v1", "v2"}, dead)
+		require.NoError(t, d.Close())
+	}
+}

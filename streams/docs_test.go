@@ -106,6 +106,9 @@ func TestThePageOfTheDSLIsTrue(t *testing.T) {
 		if !told[name] && !told[plain] {
 			require.Contains(t, page, "`"+method+"`", "%s is not on the page", name)
 		}
+		if strings.HasPrefix(method, "Try") {
+			require.Contains(t, tests.String(), "func Example"+on+"_"+method+"(", "a Try form without an example of its own")
+		}
 	}
 	for _, q := range quoted.FindAllStringSubmatch(page, -1) {
 		if strings.HasPrefix(q[1], "Example") {

@@ -24,6 +24,7 @@ func (s *joinStore[K, V]) write(w *writer, node string) bool {
 	if k == nil || v == nil {
 		return false
 	}
+	w.place(&s.storeConfig)
 	w.t.AddStore(state.Window(s.name, k, v, s.window.Size(), s.kept(), append(s.uncached(), state.Duplicates())...))
 	return true
 }
@@ -107,6 +108,7 @@ func (s *outerStore[K, V, VO]) write(w *writer, node string) bool {
 	if k == nil || s.lefts == nil || s.rights == nil {
 		return false
 	}
+	w.place(&s.storeConfig)
 	w.t.AddStore(state.KeyValue(s.name, serde.Serde[outerKey[K]](outerKeySerde[K]{k}), serde.Bytes, s.uncached()...))
 	return true
 }

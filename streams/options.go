@@ -25,6 +25,7 @@ type (
 	ForeignKeyOption  interface{ foreignKey(*nodeConfig) }  // foreign-key joins
 	SuppressOption    interface{ suppress(*nodeConfig) }    // Suppress
 	ProcessOption     interface{ process(*nodeConfig) }     // Process, ProcessValues
+	PrintOption       interface{ print(*nodeConfig) }       // Print
 	BuildOption       interface{ build(*buildConfig) }      // Build
 )
 
@@ -35,6 +36,7 @@ type nodeConfig struct {
 
 	reset       topology.Reset
 	timestamps  any // topology.TimestampExtractor[K, V]
+	wallClock   bool
 	partitioner any // topology.Partitioner[K, V]
 	dynamicName string
 	partitions  int
@@ -44,6 +46,9 @@ type nodeConfig struct {
 	using       []string
 	fkOwn       any // topology.Partitioner[K, any]
 	fkOther     any // topology.Partitioner[FK, any]
+
+	label string // of Print
+	lines any    // func(Record[K, V]) string
 
 	errs []error // what is wrong with the options themselves: see Builder.check
 }
@@ -76,6 +81,7 @@ type buildConfig struct {
 	rewrites         Rewrite
 	requireNames     bool
 	tombstoneHeaders bool
+	inMemory         bool
 	wrapper          topology.Wrapper
 }
 
@@ -108,6 +114,7 @@ func (n Named) streamJoin(c *nodeConfig)  { c.setName(&c.name, "Named", string(n
 func (n Named) foreignKey(c *nodeConfig)  { c.setName(&c.name, "Named", string(n)) }
 func (n Named) suppress(c *nodeConfig)    { c.setName(&c.name, "Named", string(n)) }
 func (n Named) process(c *nodeConfig)     { c.setName(&c.name, "Named", string(n)) }
+func (n Named) print(c *nodeConfig)       { c.setName(&c.name, "Named", string(n)) }
 
 // As is the store's name (Kafka: Materialized.as, StreamJoined.withStoreName).
 type As string
@@ -206,6 +213,10 @@ func Timestamps[K, V any](f topology.TimestampExtractor[K, V]) sourceOpt {
 	return sourceOpt{func(c *nodeConfig) { c.timestamps = f }}
 }
 
+// WallClockTimes gives the source's records the time at which they are taken up, whatever time they carry (Kafka's WallclockTimestampExtractor): windows are then
+// of processing, and a restart or a second run puts records into other windows. In the test driver it is the driver's clock.
+func WallClockTimes() sourceOpt { return sourceOpt{func(c *nodeConfig) { c.wallClock = true }} }
+
 type sinkOpt struct{ set func(*nodeConfig) }
 
 func (o sinkOpt) sink(c *nodeConfig)        { o.set(c) }
@@ -274,7 +285,9 @@ type fkOpt struct{ own, other any }
 
 func (o fkOpt) foreignKey(c *nodeConfig) { c.fkOwn, c.fkOther = o.own, o.other }
 
-// PartitionedBy gives the partitioners of the two tables of a foreign-key join (KIP-775). Each must answer one partition.
+// PartitionedBy gives the partitioners of the two tables of a foreign-key join (KIP-775), where rows do not lie in the partitions of their keys' hashes. other finds the
+// partition of the other table's row, to which a subscription goes. Its answer goes back to the partition that asked; own finds that for subscriptions which an older
+// application has left without it. nil stands for the hash. Each must answer one partition.
 func PartitionedBy[K, FK any](own topology.Partitioner[K, any], other topology.Partitioner[FK, any]) fkOpt {
 	return fkOpt{own, other}
 }
@@ -293,21 +306,35 @@ func Using(stores ...topology.AnyStore) using {
 	return u
 }
 
+type printOpt struct{ set func(*nodeConfig) }
+
+func (o printOpt) print(c *nodeConfig) { o.set(c) }
+
+// Label is what Print writes in brackets before each record, instead of the name of the stream's node.
+func Label(label string) printOpt {
+	return printOpt{func(c *nodeConfig) { c.setName(&c.label, "Label", label) }}
+}
+
+// Lines makes what Print writes behind the label, instead of key and value by %v. It sees every record, tombstones included.
+func Lines[K, V any](f func(Record[K, V]) string) printOpt {
+	return printOpt{func(c *nodeConfig) { c.lines = f }}
+}
+
 // Suppression says when Suppress lets a key go.
 type Suppression interface{ suppression() }
 
-// UntilWindowCloses emits each window once, when it has closed. Limits stop the app when they are passed.
+// UntilWindowCloses emits each window once, when it has closed: never, if it is of window.Unlimited. A limit that is passed stops the application.
 type UntilWindowCloses struct {
-	MaxRecords int
-	MaxBytes   int64
+	MaxRecords int   // that wait at once; 0: any number
+	MaxBytes   int64 // of the records that wait; 0: any number
 }
 
-// UntilTimeLimit emits the last update of a key Wait after the first one. EmitEarly picks what a full buffer does.
+// UntilTimeLimit emits the last update of a key Wait after the first one.
 type UntilTimeLimit struct {
-	Wait       time.Duration
-	MaxRecords int
-	MaxBytes   int64
-	EmitEarly  bool
+	Wait       time.Duration // 0: each update goes at once
+	MaxRecords int           // that wait at once; 0: any number
+	MaxBytes   int64         // of the records that wait; 0: any number
+	EmitEarly  bool          // a limit that is passed makes the oldest leave early; false: it stops the application
 }
 
 func (UntilWindowCloses) suppression() {}
@@ -338,6 +365,14 @@ func (requireNames) build(c *buildConfig) { c.requireNames = true }
 
 // RequireNames refuses generated names of stores and internal topics (KIP-1111).
 func RequireNames() BuildOption { return requireNames{} }
+
+type storesInMemory struct{}
+
+func (storesInMemory) build(c *buildConfig) { c.inMemory = true }
+
+// StoresInMemory keeps all stores of the DSL's verbs in memory, as InMemory does one, but for Versioned ones (Kafka's dsl.store.suppliers.class). Stores of AddStore
+// say themselves where they are.
+func StoresInMemory() BuildOption { return storesInMemory{} }
 
 type tombstoneHeaders struct{}
 

@@ -20,6 +20,8 @@ func (q *quiet) Partitions(string) (int32, error)   { return 1, nil }
 func (q *quiet) Dropped(string, string)             {}
 func (q *quiet) Failed(e *topology.NodeError) error { return e }
 func (q *quiet) GlobalStore(string) any             { return nil }
+func (q *quiet) Input() *topology.Raw               { return nil }
+func (q *quiet) SetInput(*topology.Raw)             {}
 func (q *quiet) RequestCommit()                     {}
 func (q *quiet) StreamTime() topology.Time          { return 0 }
 func (q *quiet) WallClock() topology.Time           { return 0 }

@@ -84,20 +84,32 @@ func (s Stream[K, V]) TryForEach(f func(context.Context, Record[K, V]) error, o 
 	})
 }
 
-// Print writes a line for each record, "[stream]: key, value" with null for what is not there, and ends the stream. The writer is used by all tasks,
-// one at a time. It is for looking at streams: values are printed with %v.
-func (s Stream[K, V]) Print(w io.Writer, o ...NodeOption) {
+// Print writes a line for each record, "[stream]: key, value" with null for what is not there, and ends the stream: Label and Lines say what else to write. The
+// writer is used by all tasks, one at a time. It is for looking at streams: values are printed with %v.
+func (s Stream[K, V]) Print(w io.Writer, o ...PrintOption) {
+	c := nodeConfig{label: s.n.name}
+	for _, opt := range o {
+		opt.print(&c)
+	}
+	name := s.b.nodeName(c.name, "KSTREAM-PRINTER-")
+	s.b.check(name, &c)
+	line := printRecord[K, V]
+	if c.lines != nil {
+		f, ok := c.lines.(func(Record[K, V]) string)
+		if !ok {
+			s.b.fail(fmt.Errorf("node %s: the function given to Lines is a %T, but the records need a %T", name, c.lines, f))
+		}
+		s.b.require(!ok || f != nil, name)
+		line = func(out io.Writer, r Record[K, V]) { io.WriteString(out, f(r)) }
+	}
 	var mu sync.Mutex
-	label := s.n.name
-	s.forEach(s.b.name(o, "KSTREAM-PRINTER-"), w != nil, func(ctx *topology.Context, _ func(Record[K, V]) error) (func(Record[K, V]) error, error) {
+	s.forEach(name, w != nil, func(ctx *topology.Context, _ func(Record[K, V]) error) (func(Record[K, V]) error, error) {
 		return func(r Record[K, V]) error {
 			mu.Lock()
 			defer mu.Unlock()
 			out := bufio.NewWriter(w)
-			fmt.Fprintf(out, "[%s]: ", label)
-			printSide(out, r.Key, r.NoKey)
-			fmt.Fprint(out, ", ")
-			printSide(out, r.Value, r.Tombstone)
+			fmt.Fprintf(out, "[%s]: ", c.label)
+			line(out, r)
 			fmt.Fprintln(out)
 			if err := out.Flush(); err != nil {
 				return ctx.Fail(err)
@@ -105,6 +117,12 @@ func (s Stream[K, V]) Print(w io.Writer, o ...NodeOption) {
 			return nil
 		}, nil
 	})
+}
+
+func printRecord[K, V any](w io.Writer, r Record[K, V]) {
+	printSide(w, r.Key, r.NoKey)
+	fmt.Fprint(w, ", ")
+	printSide(w, r.Value, r.Tombstone)
 }
 
 func printSide[T any](w io.Writer, v T, null bool) {

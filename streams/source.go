@@ -29,7 +29,8 @@ func (s *sourcePlan) String() string {
 	return "topic " + strings.Join(s.topics, ", ")
 }
 
-// Stream reads a topic as a stream.
+// Stream reads a topic as a stream. A topic may be read several times, by streams of the same types: they share one source, whose serdes, name and times are those
+// of the first (Kafka Streams' rule).
 func (b *Builder) Stream[K, V any](topic string, k serde.Serde[K], v serde.Serde[V], o ...SourceOption) Stream[K, V] {
 	return b.StreamOf([]string{topic}, k, v, o...)
 }
@@ -65,6 +66,7 @@ func newSource[K, V any](b *Builder, topics []string, pattern *regexp.Regexp, k 
 // sourceNode is the plan node of a source.
 func sourceNode[K, V any](b *Builder, name, kind string, topics []string, pattern *regexp.Regexp, key *slot[K], value *slot[V], c *nodeConfig) *planNode {
 	timestamps := timestampsOf[K, V](b, name, c)
+	wallClock := c.wallClock
 	return &planNode{
 		name:   name,
 		source: &sourcePlan{topics: topics, pattern: pattern, reset: c.reset, kind: kind, types: reflect.TypeFor[Record[K, V]](), serdes: [2]any{key.s, value.s}},
@@ -73,7 +75,7 @@ func sourceNode[K, V any](b *Builder, name, kind string, topics []string, patter
 			if k == nil || v == nil {
 				return nil
 			}
-			return w.t.AddSource(topology.SourceSpec[K, V]{Name: name, Topics: topics, Pattern: pattern, Key: k, Value: v, Reset: c.reset, Timestamps: timestamps})
+			return w.t.AddSource(topology.SourceSpec[K, V]{Name: name, Topics: topics, Pattern: pattern, Key: k, Value: v, Reset: c.reset, Timestamps: timestamps, WallClock: wallClock})
 		},
 	}
 }
@@ -82,6 +84,10 @@ func sourceNode[K, V any](b *Builder, name, kind string, topics []string, patter
 func timestampsOf[K, V any](b *Builder, node string, c *nodeConfig) topology.TimestampExtractor[K, V] {
 	if c.timestamps == nil {
 		return nil
+	}
+	if c.wallClock {
+		b.fail(fmt.Errorf("node %s has both Timestamps and WallClockTimes: give it one", node))
+		c.wallClock = false
 	}
 	f, ok := c.timestamps.(topology.TimestampExtractor[K, V])
 	if !ok {

@@ -207,6 +207,7 @@ func (b *Builder) AddGlobalStore[S, K, V any](d state.Definition[S], topic strin
 // planGlobal plans the source and processor of a global store: one node of the plan, because the topology has one verb for both.
 func (b *Builder) planGlobal[K, V any](source, name, topic string, key *slot[K], value *slot[V], c *nodeConfig, write func(*writer, topology.GlobalSpec[K, V])) {
 	g := topology.GlobalSpec[K, V]{SourceName: source, ProcessorName: name, Topic: topic, Timestamps: timestampsOf[K, V](b, source, c)}
+	g.WallClock = c.wallClock
 	n := b.plan(&planNode{name: source, source: &sourcePlan{topics: []string{topic}, kind: "global table", global: true}, write: func(w *writer, _ []any) any {
 		g.Key, g.Value = key.resolve(w.b, source, "key"), value.resolve(w.b, source, "value")
 		if g.Key != nil && g.Value != nil {

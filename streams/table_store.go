@@ -61,8 +61,14 @@ func addStore[S any](w *writer, d state.Definition[S], sourceTopic string) {
 	w.t.AddStore(d)
 }
 
+// place puts a store into memory if all are to be there.
+func (w *writer) place(s *storeConfig) {
+	s.inMemory = s.inMemory || w.b.config.inMemory && !s.versioned
+}
+
 // optionsOf are what a store's definition gets of the verb's options and of Build's.
 func (w *writer) optionsOf(s *storeConfig) []state.Option {
+	w.place(s)
 	o := s.options()
 	if w.b.config.tombstoneHeaders && !s.versioned {
 		o = append(o, state.LogTombstoneHeaders())

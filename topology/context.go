@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 	"time"
 
 	"github.com/millrace-go/millrace/state"
@@ -89,6 +90,38 @@ func (c *Context) Run() context.Context { return c.in.ctx }
 
 // Drop counts a record that the node drops; reason is a short constant text.
 func (c *Context) Drop(reason string) { c.in.host.Dropped(c.node.name, reason) }
+
+// Held is a record on which a node works on after it has returned: see Context.Hold.
+type Held struct {
+	context state.RecordContext
+	input   Raw
+}
+
+// Hold keeps the current record, its context and its bytes as they were fetched, for work that ends later.
+func (c *Context) Hold() Held {
+	h := Held{context: *c.in.record}
+	if r := c.in.host.Input(); r != nil {
+		h.input = *r
+	}
+	return h
+}
+
+// Resume calls f in the context of a record that was held: what f forwards is of that record, and so are its errors, dead letters included. A panic of f is an
+// error of the node. The node returns what Resume answers.
+func (c *Context) Resume(h *Held, f func() error) (err error) {
+	in := c.in
+	saved, input := *in.record, in.host.Input()
+	*in.record = h.context
+	in.host.SetInput(&h.input)
+	defer func() {
+		if p := recover(); p != nil {
+			err = in.fail(c.node, &PanicError{Value: p, Stack: debug.Stack()})
+		}
+		*in.record = saved
+		in.host.SetInput(input)
+	}()
+	return f()
+}
 
 // Fail reports an error of user code at this node to the processing handler: nil means that the record is dropped and processing goes on,
 // an error has to be returned by the node as it is. An error that a child has reported already passes through unchanged.

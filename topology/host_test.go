@@ -47,6 +47,8 @@ func (h *host) Failed(e *topology.NodeError) error {
 	return e
 }
 func (h *host) GlobalStore(name string) any    { return h.globals[name] }
+func (h *host) Input() *topology.Raw           { return nil }
+func (h *host) SetInput(*topology.Raw)         {}
 func (h *host) RequestCommit()                 { h.commits++ }
 func (h *host) StreamTime() topology.Time      { return h.stream }
 func (h *host) WallClock() topology.Time       { return h.wall }

@@ -20,6 +20,10 @@ type Host interface {
 	Dropped(node, reason string)
 	// Failed asks the processing handler about an error at a node: nil drops the record and goes on.
 	Failed(e *NodeError) error
+	// Input is the record that is being processed, as it was fetched; nil between records. SetInput makes another one that record, for a node that goes
+	// on with work of an earlier one: see Context.Resume.
+	Input() *Raw
+	SetInput(r *Raw)
 	// GlobalStore is the instance of a global store, nil if there is none of that name.
 	GlobalStore(name string) any
 	RequestCommit()

@@ -48,6 +48,7 @@ type sourceHead[K, V any] struct {
 	key        decoder[K]
 	value      decoder[V]
 	timestamps TimestampExtractor[K, V]
+	wallClock  func() Time // nil unless it gives the times
 	next       func(Record[K, V]) error
 	record     Record[K, V]
 }
@@ -65,7 +66,11 @@ func startSource[K, V any](s SourceSpec[K, V]) func(*Instance, []any) (any, erro
 			if err != nil {
 				return nil, fmt.Errorf("source %s: serde of the value: %w", s.Name, err)
 			}
-			return &sourceHead[K, V]{node: n, key: key, value: value, timestamps: s.Timestamps, next: next}, nil
+			h := &sourceHead[K, V]{node: n, key: key, value: value, timestamps: s.Timestamps, next: next}
+			if s.WallClock {
+				h.wallClock = in.host.WallClock
+			}
+			return h, nil
 		}, nil
 	}
 }
@@ -84,12 +89,15 @@ func (h *sourceHead[K, V]) Load(raw *Raw, partitionTime Time) (Time, error) {
 			return 0, h.error(raw, "value", err)
 		}
 	}
-	if h.timestamps != nil {
+	switch {
+	case h.wallClock != nil:
+		r.Time = h.wallClock()
+	case h.timestamps != nil:
 		r.Time = h.timestamps(r, RecordMetadata{raw.Topic, raw.Partition, raw.Offset}, partitionTime)
 		if r.Time == InvalidTime {
 			return 0, h.error(raw, "timestamp", fmt.Errorf("the timestamp extractor refuses the record's time %d", int64(raw.Time)))
 		}
-	} else if r.Time < 0 {
+	case r.Time < 0:
 		return 0, h.error(raw, "timestamp", fmt.Errorf("the record's time %d is negative: give the source a timestamp extractor to use or drop such records", int64(r.Time)))
 	}
 	h.record = r

@@ -167,7 +167,9 @@ type SourceSpec[K, V any] struct {
 	Key        serde.Serde[K]
 	Value      serde.Serde[V]
 	Timestamps TimestampExtractor[K, V] // nil: the record's own time; a negative one fails the record (FailOnInvalidTimestamp)
-	Reset      Reset
+	// WallClock gives records the time at which they are taken up (WallclockTimestampExtractor); Timestamps is nil then.
+	WallClock bool
+	Reset     Reset
 }
 
 // SinkSpec describes a sink.
@@ -199,6 +201,9 @@ func (t *Topology) AddSource[K, V any](s SourceSpec[K, V]) *Edge[K, V] {
 		t.fail("source %s reads no topic: name one, or give it a pattern", s.Name)
 	case s.Pattern != nil && len(s.Topics) > 0:
 		t.fail("source %s has topics and a pattern: give it one of the two", s.Name)
+	}
+	if s.WallClock && s.Timestamps != nil {
+		t.fail("source %s takes its times from the wall clock and from an extractor: give it one of the two", s.Name)
 	}
 	for _, topic := range s.Topics {
 		t.checkTopic(s.Name, topic)
@@ -327,6 +332,7 @@ type GlobalSpec[K, V any] struct {
 	Key                       serde.Serde[K]
 	Value                     serde.Serde[V]
 	Timestamps                TimestampExtractor[K, V]
+	WallClock                 bool
 }
 
 // GlobalStore adds a global store that a processor maintains from a topic.
@@ -355,7 +361,7 @@ func (t *Topology) GlobalStore[S, K, V any](name string, d state.Definition[S], 
 func (t *Topology) AddGlobalStore[S, K, V any](g GlobalSpec[K, V], d state.Definition[S], f func(*Context) (func(Record[K, V]) error, error)) StoreRef[S] {
 	t.require(f != nil, g.ProcessorName)
 	t.addStore(&store{def: d, global: true, changelog: g.Topic})
-	src := t.AddSource(SourceSpec[K, V]{Name: g.SourceName, Topics: []string{g.Topic}, Key: g.Key, Value: g.Value, Timestamps: g.Timestamps})
+	src := t.AddSource(SourceSpec[K, V]{Name: g.SourceName, Topics: []string{g.Topic}, Key: g.Key, Value: g.Value, Timestamps: g.Timestamps, WallClock: g.WallClock})
 	src.n.global = true
 	out := Connect(NodeSpec{Name: g.ProcessorName, Stores: []string{d.Name()}}, func(ctx *Context, _ func(Record[K, V]) error) (func(Record[K, V]) error, error) {
 		return f(ctx)

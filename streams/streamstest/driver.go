@@ -42,6 +42,8 @@ type Driver struct {
 
 	offsets []runtime.Offset // of a commit under way
 
+	requests int // for a commit
+
 	err error // that stopped the driver
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
 )
@@ -118,6 +119,57 @@ func (d *Driver) StoreOf[S any](r topology.StoreRef[S], partition int) (S, error
 	}
 	return s, nil
 }
+
+// View reads a table's rows, those of all its partitions, as App.View does. It is an error if the table has no store of its own (give it a name with As) or another
+// than a key-value store: see Store.
+func (d *Driver) View[K, V any](t streams.Table[K, V]) (state.ReadOnlyKeyValue[K, V], error) {
+	name, ok := t.StoreName()
+	if !ok {
+		return nil, errors.New("streamstest: the table has no store to look into: name one with streams.As where the table is made")
+	}
+	return view[K, V](d, name)
+}
+
+// ViewGlobal reads a global table's rows.
+func (d *Driver) ViewGlobal[K, V any](g streams.GlobalTable[K, V]) (state.ReadOnlyKeyValue[K, V], error) {
+	return view[K, V](d, g.StoreName())
+}
+
+func view[K, V any](d *Driver, name string) (state.ReadOnlyKeyValue[K, V], error) {
+	def, _, ok := d.t.StoreDefinition(name)
+	if !ok {
+		return nil, fmt.Errorf("streamstest: there is no store %q: the table is of another topology", name)
+	}
+	all, _ := def.View(func(f func(any) error) error { return d.eachStore(name, f) })
+	rows, ok := all.(state.ReadOnlyKeyValue[K, state.Stamped[V]])
+	if !ok {
+		return nil, fmt.Errorf("streamstest: store %s is a %v, not a key-value store: use Store", name, def)
+	}
+	return state.WithoutTimes(rows), nil
+}
+
+// eachStore calls f with each instance of a store.
+func (d *Driver) eachStore(name string, f func(any) error) error {
+	if d.err != nil {
+		return d.err
+	}
+	if d.global != nil {
+		if s := d.global.Store(name); s != nil {
+			return f(s)
+		}
+	}
+	for _, u := range d.units {
+		if s := u.task.Stores().Get(name); s != nil {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// CommitsRequested is after how many records and advances of the wall clock a node had asked for a commit.
+func (d *Driver) CommitsRequested() int { return d.requests }
 
 // Dropped is the number of records dropped so far, by all nodes.
 func (d *Driver) Dropped() (n int64) {

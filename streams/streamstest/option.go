@@ -3,6 +3,7 @@ package streamstest
 import (
 	"time"
 
+	"github.com/millrace-go/millrace/topology"
 	"github.com/millrace-go/millrace/window"
 )
 
@@ -15,6 +16,10 @@ type options struct {
 	start      window.Time
 	batches    bool
 	manual     bool
+
+	// of NewProcessor
+	stores   []func(*topology.Topology) string // add one and answer its name
+	children []string
 }
 
 // Partitions gives every external topic n partitions, or the topics that are named, and runs a task for each sub-topology and partition. Internal

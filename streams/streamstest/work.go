@@ -221,6 +221,7 @@ func (d *Driver) work(size int) error {
 			if _, err := u.task.PunctuateStream(); err != nil {
 				return d.fail(err)
 			}
+			d.countRequest(u)
 			var err error
 			switch {
 			case size == 1 && !d.options.manual, u.task.CommitRequested() && !d.options.manual:
@@ -240,6 +241,13 @@ func (d *Driver) work(size int) error {
 		}
 	}
 	return nil
+}
+
+// countRequest counts a task's request for a commit. With ManualCommit the task goes on asking until there is one.
+func (d *Driver) countRequest(u *unit) {
+	if u.task.CommitRequested() {
+		d.requests++
+	}
 }
 
 // Commit commits, as the driver does by itself without ManualCommit, and works off what came of it.
@@ -333,6 +341,7 @@ func (d *Driver) AdvanceWallClock(by time.Duration) error {
 		if err := u.task.Idle(d.now); err != nil {
 			return d.fail(err)
 		}
+		d.countRequest(u)
 	}
 	if d.options.manual {
 		if !d.exactly {

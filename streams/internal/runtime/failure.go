@@ -46,6 +46,10 @@ func (h *host) RequestCommit()                     { h.requested = true }
 func (h *host) StreamTime() Time                   { return h.streamTime }
 func (h *host) WallClock() Time                    { return h.spec.Now() }
 
+// Input and SetInput are what a failure is told with.
+func (h *host) Input() *topology.Raw     { return h.raw }
+func (h *host) SetInput(r *topology.Raw) { h.raw = r }
+
 func (h *host) GlobalStore(name string) any {
 	if h.spec.GlobalStore == nil {
 		return nil
