@@ -203,13 +203,20 @@ func (db *DB) read(key []byte) ([]byte, error) {
 	return clone(v), closer.Close()
 }
 
-// register returns a store's id. If its rows are laid out in another way than they were, it is a new one and the old rows go.
+// ErrOtherKind: what is there of a store, in the database or in its changelog, is of another kind of store.
+var ErrOtherKind = errors.New("it was another kind of store: give it another name, or reset the application and delete its state directory")
+
+// register returns a store's id. If its rows are laid out in another way than they were, it is a new one and the old rows go. If it was another kind of store its changelog
+// is that one's, too: ErrOtherKind.
 func (db *DB) register(name, fingerprint string) (uint32, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	row, ok := db.stores[name]
 	if ok && row.fingerprint == fingerprint {
 		return row.id, nil
+	}
+	if was, is := row.kind(), (storeRow{fingerprint: fingerprint}).kind(); ok && was != is {
+		return 0, storeError(name, fmt.Errorf("%w: a %s store, not a %s store", ErrOtherKind, was, is))
 	}
 	old := row.id
 	row = storeRow{db.nextID, fingerprint}

@@ -137,22 +137,28 @@ func TestDBStoreOfAnotherKind(t *testing.T) {
 	require.NoError(t, kvOf(s, "a").Put("k", "v"))
 	applyAt(t, db, s, 1)
 	require.NoError(t, s.Close())
-	for _, d := range []AnyDefinition{
-		TimestampedKeyValue("a", serde.String, serde.String),
-		Window("a", serde.String, serde.String, time.Second, time.Minute),
-		Window("a", serde.String, serde.String, time.Second, time.Hour),
-		Session("a", serde.String, serde.String, time.Hour),
-	} {
-		s := openStores(t, db, 0, d)
-		_, ok := s.Position("a")
-		require.False(t, ok)
-		rows, _ := s.Dump("a")
-		for row := range rows {
-			t.Fatal("found", row)
-		}
-		applyAt(t, db, s, 1)
-		require.NoError(t, s.Close())
+	another := openStores(t, db, 0, TimestampedKeyValue("a", serde.String, serde.String)) // rows of another layout are dropped
+	_, ok := another.Position("a")
+	require.False(t, ok)
+	rows, _ := another.Dump("a")
+	for row := range rows {
+		t.Fatal("found", row)
 	}
+	applyAt(t, db, another, 1)
+	require.NoError(t, another.Close())
+	for _, d := range []AnyDefinition{
+		Window("a", serde.String, serde.String, time.Second, time.Minute),
+		Session("a", serde.String, serde.String, time.Hour),
+		Versioned("a", serde.String, serde.String, time.Hour),
+	} {
+		_, err := Open(Env{DB: db, Record: &RecordContext{}}, []AnyDefinition{d})
+		require.ErrorIs(t, err, ErrOtherKind) // its changelog would be read as what it is not
+		require.ErrorContains(t, err, "store a: it was another kind of store: give it another name, or reset the application and delete its state directory: a key-value store, not a ")
+	}
+	again := openStores(t, db, 0, TimestampedKeyValue("a", serde.String, serde.String))
+	_, ok = again.Position("a")
+	require.True(t, ok)
+	require.NoError(t, again.Close())
 }
 
 func TestDBOfAnotherFormatIsRefused(t *testing.T) {

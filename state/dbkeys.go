@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The layout of the database's keys. docs/formats/state.md tells it in words.
@@ -99,6 +100,12 @@ type storeRow struct {
 
 func (s storeRow) append(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, s.id), s.fingerprint...)
+}
+
+// kind is that of the store, the fingerprint's first word.
+func (s storeRow) kind() string {
+	k, _, _ := strings.Cut(s.fingerprint, " ")
+	return k
 }
 
 func parseStoreRow(b []byte) (storeRow, error) {

@@ -22,6 +22,18 @@ func (l layout) time(row []byte) Time {
 }
 
 // start is the start of a row's window.
+// holds says whether a changelog record's key may be that of a row. Another store's mostly is not: it is too short, or ends in no sequence number of a window, which is
+// 0 but for duplicates, or in no two times of a session.
+func (l layout) holds(key []byte, duplicates bool) bool {
+	switch {
+	case len(key) < int(l):
+		return false
+	case l == sessionLayout:
+		return l.start(key) >= 0 && l.start(key) <= l.time(key)
+	}
+	return duplicates || binary.BigEndian.Uint32(key[len(key)-4:]) == 0
+}
+
 func (l layout) start(row []byte) Time {
 	if l == windowLayout {
 		return l.time(row)

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -233,8 +234,8 @@ func (s *timed) evict() error { return s.front.evict() }
 
 func (s *timed) restore(rs []Restored) error {
 	for i := range rs {
-		if len(rs[i].Key) < int(s.layout) {
-			return storeError(s.name, errors.New("a changelog record's key is too short"))
+		if !s.layout.holds(rs[i].Key, s.duplicates) {
+			return storeError(s.name, fmt.Errorf("%w: the key of the changelog's record at offset %d", ErrOtherKind, rs[i].Offset))
 		}
 		if !s.exact && !(s.duplicates && rs[i].Value == nil) {
 			s.observed = max(s.observed, s.layout.time(rs[i].Key))

@@ -358,7 +358,7 @@ func TestAppNamesTheStateDirectoryThatItCannotUse(t *testing.T) {
 	require.NoError(t, a.Wait(c.ctx, streams.Running))
 	path := filepath.Join(cfg.StateDir, "dir")
 	require.Contains(t, c.run(numbers(t), cfg).failure(),
-		"state directory "+path+" is in use by another process of this application: stop it, or give this one another Config.StateDir")
+		fmt.Sprintf("state directory %s is in use by another process of this application (pid %d): stop it, or give this one another Config.StateDir", path, os.Getpid()))
 	a.stop()
 	c.run(numbers(t), cfg).stop() // the lock is free again
 

@@ -8,10 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
+	"github.com/millrace-go/millrace/window"
 )
 
 // What the cluster has is not what the topology needs: the application says so, and touches nothing.
@@ -149,6 +151,7 @@ func TestAppAsksAboutARecordThatTheBrokerRefuses(t *testing.T) {
 		require.Len(t, letters, 1)
 		require.Len(t, letters[0].Value, 5000, "its record is gone: the letter is what was refused")
 		require.Contains(t, a.log.String(), `msg="record dropped" reason="production error"`)
+		require.Equal(t, []streams.Dropped{{Node: "sink of out", Reason: "production error", Count: 1}}, a.Dropped())
 	})
 }
 
@@ -270,4 +273,68 @@ func TestAppStopsAtAnyMoment(t *testing.T) {
 			require.Equal(t, map[string]int64{"a": 20, "b": 20, "c": 20, "d": 20}, n)
 		}
 	})
+}
+
+// A group with members of another kind, Java Kafka Streams for one, is not mixed with ours.
+func TestAppRefusesAGroupOfOthers(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(1, "lines", "counts")
+	other, err := kgo.NewClient(append(c.options(), kgo.ConsumerGroup("mixed"), kgo.ConsumeTopics("lines"), kgo.Balancers(kgo.RangeBalancer()))...)
+	require.NoError(t, err)
+	defer other.CloseAllowingRebalance()
+	c.until("the other has joined", func() bool {
+		gs, err := c.adm.DescribeGroups(c.ctx, "mixed")
+		require.NoError(t, err)
+		return gs["mixed"].State == "Stable"
+	})
+	require.Contains(t, c.run(wordCount(t), c.config("mixed")).failure(),
+		"the group has members that are no instances of this application, such as Java Kafka Streams: stop them before it starts")
+}
+
+// A store that has become one of another kind is never read as what it was: neither its local rows nor, where they are not there, its changelog.
+func TestAppRefusesAStoreOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	counts := func(b *streams.Builder) {
+		b.Stream("in", serde.String, serde.String).GroupByKey().Count(streams.As("store"))
+	}
+	perMinute := func(b *streams.Builder) {
+		b.Stream("in", serde.String, serde.String).GroupByKey().WindowedBy(window.Tumbling[string]{Size: time.Minute}).Count(streams.As("store"))
+	}
+	sessions := func(b *streams.Builder) {
+		b.Stream("in", serde.String, serde.String).GroupByKey().WindowedBySession(window.Session[string]{Gap: time.Minute}).Count(streams.As("store"))
+	}
+	const kind = "it was another kind of store: give it another name, or reset the application and delete its state directory"
+	for _, x := range []struct {
+		name         string
+		was, now     func(*streams.Builder)
+		key          string
+		local, fresh string // what it says with its state directory and without
+	}{
+		{"short keys", counts, perMinute, "k", kind + ": a key-value store, not a window store", kind + ": the key of the changelog's record at offset 0"},
+		{"long keys", counts, perMinute, "a key that is long enough", kind + ": a key-value store, not a window store", kind + ": the key of the changelog's record at offset 0"},
+		{"sessions", counts, sessions, "key", kind + ": a key-value store, not a session store", kind + ": the key of the changelog's record at offset 0"},
+		{"windows", perMinute, counts, "k", "cleanup.policy=compact,delete, but needs compact", "cleanup.policy=compact,delete, but needs compact"},
+		{"sessions to windows", sessions, perMinute, "a key", kind + ": a session store, not a window store", kind + ": the key of the changelog's record at offset 0"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			c.topics(1, "in")
+			cfg := c.config("changed")
+			run := func(f func(*streams.Builder)) *instance {
+				b := streams.NewBuilder()
+				f(b)
+				return c.run(build(t, b), cfg)
+			}
+			a := run(x.was)
+			c.produceRaw(&kgo.Record{Topic: "in", Key: []byte(x.key), Value: []byte("v"), Timestamp: time.UnixMilli(1_234_567_891)})
+			a.caughtUp()
+			a.stop()
+			require.Contains(t, run(x.now).failure(), x.local)
+			run(x.was).stop() // nothing is lost
+			cfg.StateDir = t.TempDir()
+			require.Contains(t, run(x.now).failure(), x.fresh)
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -16,6 +17,7 @@ import (
 // stateDir is an instance's folder: the lock, its identity and the database of its stores.
 //
 //	lock      held while the application runs: one process per folder
+//	pid       who holds it
 //	identity  names the instance in the group and its transactions, so that a restart takes the place of what was there before
 //	stores/   the database
 type stateDir struct {
@@ -42,12 +44,26 @@ func openStateDir(c *Config) (*stateDir, error) {
 		return nil, fmt.Errorf("state directory %s cannot be locked: %w: set Config.StateDir to a folder that this user may write", d.path, err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("state directory %s is in use by another process of this application: stop it, or give this one another Config.StateDir", d.path)
+		return nil, fmt.Errorf("state directory %s is in use by another process of this application%s: stop it, or give this one another Config.StateDir", d.path, d.holder())
+	}
+	if err := os.WriteFile(d.pid(), strconv.AppendInt(nil, int64(os.Getpid()), 10), 0o640); err != nil {
+		return nil, errors.Join(fmt.Errorf("state directory %s cannot be written: %w", d.path, err), d.close())
 	}
 	if d.identity, err = d.identify(c.InstanceID); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+func (d *stateDir) pid() string { return filepath.Join(d.path, "pid") }
+
+// holder says which process holds the lock, if it has said so itself.
+func (d *stateDir) holder() string {
+	b, err := os.ReadFile(d.pid())
+	if err != nil || len(b) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (pid %s)", b)
 }
 
 // identify is the instance's identity: the configured one, or one that is made once.
@@ -99,4 +115,9 @@ func (d *stateDir) setAside(c *Config, cause error) error {
 	return nil
 }
 
-func (d *stateDir) close() error { return d.lock.Unlock() }
+func (d *stateDir) close() error {
+	if err := os.Remove(d.pid()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(err, d.lock.Unlock())
+	}
+	return d.lock.Unlock()
+}

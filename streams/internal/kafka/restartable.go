@@ -16,7 +16,7 @@ import (
 func Restartable(err error) bool {
 	var damaged *state.DamagedError
 	switch {
-	case errors.Is(err, state.ErrDBFailed):
+	case errors.Is(err, state.ErrDBFailed), errors.Is(err, state.ErrOtherKind):
 		return false
 	case errors.As(err, &damaged), errors.Is(err, state.ErrNoSpace):
 		return true

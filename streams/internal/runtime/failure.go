@@ -114,10 +114,15 @@ func decide(ctx context.Context, h Handler, f *Failure, reason, deadLetters stri
 	return nil
 }
 
-// Refused decides about a record that the broker has refused. What it was made of is gone: the dead letter is the record itself, its headers name the topic
+// Refused decides about a record that the broker has refused, and counts it if it is dropped. What it was made of is gone: the dead letter is the record itself, its headers name the topic
 // that refused it.
 func (t *Thread) Refused(ctx context.Context, f *Failure) error {
-	return decide(ctx, t.Config.OnProductionError, f, "production error", t.Config.DeadLetterTopic, t.Producer, t.Logger)
+	const reason = "production error"
+	err := decide(ctx, t.Config.OnProductionError, f, reason, t.Config.DeadLetterTopic, t.Producer, t.Logger)
+	if err == nil && t.Config.Drops != nil {
+		t.Config.Drops.counter(Dropped{Node: f.Node, Reason: reason}).Add(1)
+	}
+	return err
 }
 
 // ask calls a handler. One that panics fails the task, with what it was asked about.
