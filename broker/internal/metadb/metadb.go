@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
 // FormatVersion is the version of the tables' layout, written when the directory is created. A directory with a higher
@@ -80,6 +81,9 @@ func Open(fs vfs.FS, dir string, o Options) (*DB, error) {
 			log.Error("metadata database: corruption", "path", i.Path, "err", i.Details)
 		},
 	}
+	if err := markFormat(fs, dir); err != nil {
+		return nil, fmt.Errorf("create metadata database in %s: %w", dir, err)
+	}
 	compactions := newScheduler()
 	options := &pebble.Options{
 		FS:                          fs,
@@ -103,6 +107,23 @@ func Open(fs vfs.FS, dir string, o Options) (*DB, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	return d, nil
+}
+
+// markFormat makes a directory that holds nothing one of our format. Pebble would create the database in its oldest format
+// and raise it step by step, with a sync of the directory for each; and a directory in which it was interrupted before the
+// first step it would refuse to open.
+func markFormat(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if names, err := fs.List(dir); err != nil || len(names) > 0 {
+		return err
+	}
+	m, _, err := atomicfs.LocateMarker(fs, dir, "format-version")
+	if err != nil {
+		return err
+	}
+	return errors.Join(m.Move(pebbleFormat.String()), m.Close())
 }
 
 func (d *DB) checkFormat(dir string) error {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,6 +51,37 @@ func TestCommitGetScan(t *testing.T) {
 	require.False(t, ok)
 	stop := errors.New("stop")
 	require.ErrorIs(t, d.Scan(Key(TableTxn), func(_, _ []byte) error { return stop }), stop)
+}
+
+// TestInterruptedCreation: wherever the creation of a database ends, by a kill or by a loss of power, the next Open goes on
+// from there; and it never goes through Pebble's older formats.
+func TestInterruptedCreation(t *testing.T) {
+	t.Parallel()
+	var states []*vfs.MemFS
+	mem := vfs.NewCrashableMem()
+	var mu sync.Mutex
+	watched := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, percent := range []int{0, 100} { // of what is not synced
+				states = append(states, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 2))}))
+			}
+		}
+		return nil
+	}))
+	d := open(t, watched, Options{Sync: true})
+	require.Equal(t, pebbleFormat, d.Pebble().FormatMajorVersion())
+	require.NoError(t, d.Close())
+	names, err := mem.List("d")
+	require.NoError(t, err)
+	require.Contains(t, names, "marker.format-version.000001."+pebbleFormat.String(), "it was raised step by step")
+	for _, fs := range states {
+		d := open(t, fs, Options{})
+		require.Equal(t, pebbleFormat, d.Pebble().FormatMajorVersion())
+		require.NoError(t, d.Close())
+	}
+	require.Greater(t, len(states), 20)
 }
 
 func TestPrefixEnd(t *testing.T) {
