@@ -33,7 +33,13 @@ func TestRequireNamesAcceptsNames(t *testing.T) {
 	require.ErrorContains(t, err, "rows-STATE-STORE", "the grouping made the table's store")
 
 	b = streams.NewBuilder()
-	b.Table("rows", serde.String, serde.String).ToStream().To("out") // needs no store
+	b.Table("rows", serde.String, serde.String).ToStream().To("out")
+	_, err = b.Build(streams.RequireNames())
+	require.ErrorContains(t, err, "rows-STATE-STORE", "there is no store yet, but the next verb may make it")
+
+	b = streams.NewBuilder()
+	b.Table("rows", serde.String, serde.String, streams.As("rows")).ToStream().To("out")
+	b.GlobalTable("all", serde.String, serde.String, streams.As("all"))
 	_, err = b.Build(streams.RequireNames())
 	require.NoError(t, err)
 }

@@ -1,6 +1,7 @@
 package streams_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,19 @@ func TestGoldenStreamStreamJoin(t *testing.T) {
 		{law: "inner, both sides re-keyed", in: keyed(joinInOrder), want: inner, build: func(b *streams.Builder) {
 			l, r := leftAndRight(b)
 			rekey(l).JoinStream(rekey(r), w, bothThere).To("out")
+		}},
+		{law: "left, both sides re-keyed", in: keyed(joinInOrder), want: inner, build: func(b *streams.Builder) {
+			l, r := leftAndRight(b)
+			rekey(l).LeftJoinStream(rekey(r), w, rightMaybe).To("out")
+		}},
+		{law: "outer, both sides re-keyed: null keys pass the topics", in: joinInOrder, want: inner + " 16:null=E-null@16 17:null=null-e@17", build: func(b *streams.Builder) {
+			l, r := leftAndRight(b)
+			same := func(s stringStream) stringStream {
+				return s.TryMap(func(_ context.Context, r streams.Record[string, string]) (streams.Record[string, string], error) {
+					return r, nil
+				})
+			}
+			same(l).OuterJoinStream(same(r), w, eitherMaybe).To("out")
 		}},
 		{law: "self", in: selfIn, want: selfWant, build: self},
 		{law: "self with one store", in: selfIn, want: selfWant, build: self, opts: []streams.BuildOption{streams.Optimize(streams.SingleStoreSelfJoin)}},
@@ -241,6 +255,8 @@ func TestGoldenForeignKeyJoin(t *testing.T) {
 		{law: "another foreign key unsubscribes from the old one", in: change, build: inner, want: "3:v|rhs1-R1@3 4:v|rhs2-R2@4 6:v|rhs2-R2b@6"},
 		{law: "inner, no right row: a changed foreign key deletes", in: noRight, build: inner, want: "2:null@2 4:v|rhs1-R1@4 5:null@5"},
 		{law: "left, no right row", in: noRight, build: left, want: "1:v|rhs1-null@1 2:v|rhs2-null@2 4:v|rhs1-R1@4 5:v|rhs2-null@5"},
+		{law: "inner: a row that never had a result is deleted once, a row that is not there never", in: delete, build: inner,
+			want: "2:null@2 6:v|rhs1-R1@6 7:null@7"},
 		{law: "left: a row is deleted once, a row that is not there never", in: delete, build: left,
 			want: "1:v|rhs1-null@1 2:null@2 6:v|rhs1-R1@6 7:null@7"},
 		{law: "inner: equal rows are answered again", in: unchanged, build: inner,

@@ -34,7 +34,7 @@ func (b *Builder) mergeRepartitions() {
 		merged.id = m.n.id // it is written as soon as its parent is
 		for _, r := range m.repartitions {
 			ways := m.n.waysTo(r)
-			if len(ways) == 0 {
+			if len(ways) == 0 || !slices.Contains(b.nodes, r) { // there is no way, or another merge of streams has it already
 				b.fail(fmt.Errorf("internal topic %s cannot be merged with others behind node %s: call Repartition before the join or grouping, or leave MergeRepartitions out",
 					r.repartition.topic(), m.n.name))
 				return

@@ -66,6 +66,7 @@ type storeConfig struct {
 	materialized bool   // an option about the store was given
 	name         string // As
 	inMemory     bool
+	onDisk       bool
 	history      time.Duration // Versioned, if > 0 or versioned
 	versioned    bool
 	retention    time.Duration
@@ -139,6 +140,9 @@ func Materialized() storeOpt { return storeOpt{func(*nodeConfig) {}} }
 
 // InMemory keeps the store in memory; its changelog restores all of it at each start.
 func InMemory() storeOpt { return storeOpt{func(c *nodeConfig) { c.store.inMemory = true }} }
+
+// OnDisk keeps the store on disk, as without options, where Build was told StoresInMemory.
+func OnDisk() storeOpt { return storeOpt{func(c *nodeConfig) { c.store.onDisk = true }} }
 
 // Versioned keeps the history of each key for that long (KIP-889).
 func Versioned(history time.Duration) storeOpt {
@@ -370,8 +374,8 @@ type storesInMemory struct{}
 
 func (storesInMemory) build(c *buildConfig) { c.inMemory = true }
 
-// StoresInMemory keeps all stores of the DSL's verbs in memory, as InMemory does one, but for Versioned ones (Kafka's dsl.store.suppliers.class). Stores of AddStore
-// say themselves where they are.
+// StoresInMemory keeps all stores of the DSL's verbs in memory, as InMemory does one, but for Versioned ones and those that are OnDisk (Kafka's
+// dsl.store.suppliers.class). Stores of AddStore and AddGlobalStore say themselves where they are.
 func StoresInMemory() BuildOption { return storesInMemory{} }
 
 type tombstoneHeaders struct{}
@@ -379,7 +383,7 @@ type tombstoneHeaders struct{}
 func (tombstoneHeaders) build(c *buildConfig) { c.tombstoneHeaders = true }
 
 // TombstoneHeaders makes the changelogs of the DSL's stores carry, with a delete, the headers of the record that deleted: what an application of Java's
-// with dsl.store.format=HEADERS (KIP-1271) writes. Versioned stores have none. What a store holds is the same.
+// with dsl.store.format=HEADERS (KIP-1271) writes. Versioned stores have none, nor have those in memory. What a store holds is the same.
 func TombstoneHeaders() BuildOption { return tombstoneHeaders{} }
 
 type wrap struct{ w topology.Wrapper }

@@ -66,15 +66,16 @@ func TestStoresInMemory(t *testing.T) {
 	s.GroupByKey().WindowedBySession(window.Session[string]{Gap: time.Minute}).Count(streams.As("sessions"))
 	s.OuterJoinStream(other, within, func(_, _ *string) string { return "" }, streams.As("join"))
 	b.Table("rows", serde.String, serde.String, streams.As("rows"))
+	b.Table("stays", serde.String, serde.String, streams.As("stays"), streams.OnDisk())
 	b.Table("versions", serde.String, serde.String, streams.As("versions"), streams.Versioned(time.Hour))
 	own := b.AddStore(state.KeyValue("own", serde.String, serde.String))
 	s.Process(passText, streams.Using(own))
 	top, err := b.Build(streams.StoresInMemory())
 	require.NoError(t, err)
-	for _, name := range []string{"count", "windows", "sessions", "join-outer-this-join-store", "join-outer-other-join-store", "join-outer-shared-join-store", "rows", "versions", "own"} {
+	for _, name := range []string{"count", "windows", "sessions", "join-outer-this-join-store", "join-outer-other-join-store", "join-outer-shared-join-store", "rows", "stays", "versions", "own"} {
 		d, _, ok := top.StoreDefinition(name)
 		require.True(t, ok, name)
-		require.Equal(t, name == "versions" || name == "own", d.Persistent(), name)
+		require.Equal(t, name == "stays" || name == "versions" || name == "own", d.Persistent(), name)
 	}
 }
 

@@ -41,6 +41,16 @@ func TestQuirks(t *testing.T) {
 				ToStream().To("out")
 		},
 			in: "in:a=1@10 in:b=1@15 in:a=2@16 in:a=3@17 in:c=1@30", want: "2:+1@10 5:+1+1@15,+1+1-1+3@17"},
+		{law: "table-self-join", build: func(b *streams.Builder) {
+			t := b.Table("in", serde.String, serde.String)
+			t.Join(t, bothThere).ToStream().To("out")
+		},
+			in: "in:A@1 in:B@2 in:-@3 in:C@4", want: "1:A-A@1,A-A@1 2:B-B@2,B-B@2 3:null@3 4:C-C@4,C-C@4"},
+		{law: "table-self-join, a grouping behind it", build: func(b *streams.Builder) {
+			t := b.Table("in", serde.String, serde.String)
+			toOut(t.Join(t, bothThere).GroupBy(func(k, v string) (string, string) { return v, k }).Count())
+		},
+			in: "in:a=A@1 in:b=A@2 in:a=B@3 in:b=-@4 in:c=-@5", want: "1:A-A=1@1,A-A=1@1 2:A-A=2@2,A-A=2@2 3:A-A=1@3,B-B=1@3,B-B=1@3 4:A-A=0@4"},
 		{law: "zero-join-window", build: func(b *streams.Builder) {
 			l, r := leftAndRight(b)
 			l.LeftJoinStream(r, window.Join{}, rightMaybe).To("out")

@@ -123,10 +123,13 @@ func joinTables[K, V, VO, R any](t Table[K, V], other Table[K, VO], kind joinKin
 		if !st.write(w, name) {
 			return nil
 		}
-		fromLeft := topology.Connect(topology.NodeSpec{Name: thisName, Stores: right.stores},
-			startJoinSide(t.t.versioned, kind.needsLeft, kind.needsRight, right, open, out), in[0].(*topology.Edge[K, change[V]]))
-		fromRight := topology.Connect(topology.NodeSpec{Name: otherName, Stores: left.stores},
-			startJoinSide(other.t.versioned, kind.needsRight, kind.needsLeft, left, reversed, out), in[1].(*topology.Edge[K, change[VO]]))
+		this := startJoinSide(t.t.versioned, kind.needsLeft, kind.needsRight, right, open, out)
+		that := startJoinSide(other.t.versioned, kind.needsRight, kind.needsLeft, left, reversed, out)
+		if any(t.t) == any(other.t) && kind == innerJoin {
+			this, that = startSelfSide(t.t, any(open).(selfJoiner[K, V, R]), out, true), any(startSelfSide(t.t, any(open).(selfJoiner[K, V, R]), out, false)).(start[K, change[VO], K, change[R]])
+		}
+		fromLeft := topology.Connect(topology.NodeSpec{Name: thisName, Stores: right.stores}, this, in[0].(*topology.Edge[K, change[V]]))
+		fromRight := topology.Connect(topology.NodeSpec{Name: otherName, Stores: left.stores}, that, in[1].(*topology.Edge[K, change[VO]]))
 		return topology.Connect(topology.NodeSpec{Name: name, Stores: append(st.names(), c.using...)}, startJoinMerge(st, out), fromLeft, fromRight)
 	}}
 	out.plan = b.plan(n, t.t.plan, other.t.plan)
@@ -190,6 +193,53 @@ func startJoinSide[K, V, VO, R any](versioned, needsMine, needsOther bool, other
 			out := withChange(r, c)
 			out.Time = at
 			return next(out)
+		}, nil
+	}
+}
+
+// selfJoiner opens the function of a join of a table with itself.
+type selfJoiner[K, V, R any] = func(*topology.Context) rowJoiner[K, V, V, R]
+
+// startSelfSide makes the node for one side of an inner join of a table with itself: both sides of a row are the row, before a change and after. The second side
+// tells each new row again, as Kafka Streams does, but not a delete; Kafka Streams tells of no delete at all, because the other side has none to join any more.
+func startSelfSide[K, V, R any](t *tableNode[K, V], open selfJoiner[K, V, R], out *tableNode[K, R], first bool) start[K, change[V], K, change[R]] {
+	return func(ctx *topology.Context, next func(Record[K, change[R]]) error) (func(Record[K, change[V]]) error, error) {
+		f := open(ctx)
+		olds := out.olds
+		join := func(k K, v V, has bool) (_ R, there, done bool, _ error) {
+			if !has {
+				return *new(R), false, false, nil
+			}
+			row, err := f(k, v, true, v, true)
+			if err == nil {
+				return row, true, false, nil
+			}
+			null, err := nullOr(ctx, err)
+			return *new(R), false, !null, err
+		}
+		return func(r Record[K, change[V]]) error {
+			if t.versioned && r.Value.Stale {
+				ctx.Drop(droppedStale)
+				return nil
+			}
+			if !r.Value.HasNew && (!first || t.olds && !r.Value.HasOld) {
+				return nil
+			}
+			c := change[R]{Stale: r.Value.Stale}
+			done := false
+			var err error
+			if c.New, c.HasNew, done, err = join(r.Key, r.Value.New, r.Value.HasNew); done || err != nil {
+				return err
+			}
+			switch {
+			case olds && first:
+				if c.Old, c.HasOld, done, err = join(r.Key, r.Value.Old, r.Value.HasOld); done || err != nil {
+					return err
+				}
+			case olds:
+				c.Old, c.HasOld = c.New, c.HasNew
+			}
+			return next(withChange(r, c))
 		}, nil
 	}
 }

@@ -55,14 +55,12 @@ func newTable[K, V any](b *Builder, name, verb, store string, c *nodeConfig, par
 	// What a store does beyond keeping rows is wanted even if nobody reads it.
 	st.topic, st.made = topic, c.store.name != "" || c.store.ttl > 0 || c.store.versioned
 	t := &tableNode[K, V]{versioned: st.versioned}
-	make := func() {
-		if !st.made && c.store.name == "" {
-			b.nameGenerated("store", store, "As")
-		}
-		st.made, t.store = true, store
-	}
+	make := func() { st.made, t.store = true, store }
 	if st.made {
 		make()
+	}
+	if c.store.name == "" { // if the store is not made, the next verb may make it
+		b.nameGenerated("store", store, "As")
 	}
 	t.askOlds = func(force bool) bool {
 		if !force && !st.made {
@@ -142,10 +140,14 @@ func (b *Builder) GlobalTable[K, V any](topic string, k serde.Serde[K], v serde.
 	case c.store.versioned:
 		b.fail(fmt.Errorf("node %s: a global table cannot be Versioned: leave the option out", name))
 	}
+	if c.store.name == "" {
+		b.nameGenerated("store", store, "As")
+	}
 	off := false
 	c.store.caching = &off
 	st := newTableStore(&c, store, key, value)
 	b.planGlobal(source, name, topic, key, value, &c, func(w *writer, g topology.GlobalSpec[K, V]) {
+		w.place(&st.storeConfig)
 		w.t.AddGlobalStore(g, state.TimestampedKeyValue(store, g.Key, g.Value, st.options()...), func(ctx *topology.Context) (func(Record[K, V]) error, error) {
 			rows, err := st.openFor(ctx, false, func(Record[K, change[V]]) error { return nil })
 			if err != nil {

@@ -61,16 +61,16 @@ func addStore[S any](w *writer, d state.Definition[S], sourceTopic string) {
 	w.t.AddStore(d)
 }
 
-// place puts a store into memory if all are to be there.
+// place settles whether a store is in memory: by its own options, else by Build's.
 func (w *writer) place(s *storeConfig) {
-	s.inMemory = s.inMemory || w.b.config.inMemory && !s.versioned
+	s.inMemory = s.inMemory || w.b.config.inMemory && !s.onDisk && !s.versioned
 }
 
 // optionsOf are what a store's definition gets of the verb's options and of Build's.
 func (w *writer) optionsOf(s *storeConfig) []state.Option {
 	w.place(s)
 	o := s.options()
-	if w.b.config.tombstoneHeaders && !s.versioned {
+	if w.b.config.tombstoneHeaders && !s.versioned && !s.inMemory {
 		o = append(o, state.LogTombstoneHeaders())
 	}
 	return o

@@ -63,9 +63,6 @@ type operation struct {
 	Stores    []string `json:"stores"`
 	Store     string   `json:"store"`
 	Kind      string   `json:"kind"`
-
-	inMemory bool // by the case's configuration
-	windowed bool // an aggregate in windows
 }
 
 type materialized struct {
@@ -212,6 +209,8 @@ type expectedRecord struct {
 type expectedRow struct {
 	fields []string
 	timed  bool // the second field is a time: a window or session store, whose order is the engine's own
+
+	headers bool // the last field is the entry's headers
 }
 
 func (r *expectedRow) UnmarshalJSON(b []byte) error {
@@ -226,7 +225,7 @@ func (r *expectedRow) UnmarshalJSON(b []byte) error {
 			r.fields = append(r.fields, strconv.FormatInt(n, 10))
 			r.timed = r.timed || i == 1
 		} else if json.Unmarshal(f, &hs) == nil && len(f) > 0 && f[0] == '[' {
-			r.fields = append(r.fields, canonicalPairs(hs))
+			r.fields, r.headers = append(r.fields, canonicalPairs(hs)), true
 		} else if err := json.Unmarshal(f, &w); err == nil {
 			r.fields = append(r.fields, canonicalBytes(w))
 		} else {

@@ -257,10 +257,11 @@ func newGlobalWriter(ctx *topology.Context, ref topology.StoreRef[state.KeyValue
 	return globalWriter{ctx.Store(ref)}
 }
 
-// Process puts key and value; a null value deletes. A store has no null keys: the processor fails, as its Java twin does.
+// Process puts key and value; a null value deletes. A store has no null keys: the processor fails, as its Java twin does, whatever the handler, which Java
+// does not ask about a global store's processor.
 func (g globalWriter) Process(_ context.Context, r topology.Record[string, string]) error {
 	if r.NoKey {
-		return errors.New("a null key")
+		return topology.Fatal(errors.New("a null key"))
 	}
 	if r.Tombstone {
 		return g.s.Delete(r.Key)

@@ -1,8 +1,6 @@
 package conformance_test
 
 import (
-	"slices"
-
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams"
@@ -92,10 +90,6 @@ func buildProgram(c *recordedCase) *streams.Builder {
 	p := &program{b: streams.NewBuilder(), handles: map[string]any{}, stores: map[string]storeType{}, refs: map[string]topology.AnyStore{}}
 	for i := range c.Program {
 		o := &c.Program[i]
-		o.windowed = slices.ContainsFunc(c.Program, func(p operation) bool { return p.Op == "windowedBy" && p.ID == o.From })
-		if o.inMemory = keepsStoresInMemory(c); o.inMemory && o.Materialized != nil && o.Materialized.Store == "" {
-			o.Materialized.Store = "inMemory"
-		}
 		if r := p.apply(o); r != nil && o.ID != "" {
 			p.handles[o.ID] = r
 		}
@@ -342,7 +336,7 @@ func tableOptions[V any](o *operation) (opts []streams.TableOption) {
 	if o.Name != nil {
 		opts = append(opts, streams.Named(*o.Name))
 	}
-	if t := timestamps[V](o.Timestamps); t != nil {
+	if t := timestamps[V](o.Timestamps); t != nil && o.Op == "table" { // Java never asks the extractor of a global table
 		opts = append(opts, t)
 	}
 	for _, m := range materializedOptions(o.Materialized) {
@@ -354,9 +348,6 @@ func tableOptions[V any](o *operation) (opts []streams.TableOption) {
 func storeOptions(o *operation) (opts []streams.StoreOption) {
 	if o.Name != nil {
 		opts = append(opts, streams.Named(*o.Name))
-	}
-	if o.inMemory && o.windowed && o.Materialized == nil {
-		opts = append(opts, streams.InMemory())
 	}
 	for _, m := range materializedOptions(o.Materialized) {
 		opts = append(opts, m)
@@ -382,7 +373,9 @@ func materializedOptions(m *materialized) (opts []materializedOption) {
 		opts = append(opts, streams.Materialized())
 	}
 	switch m.Store {
-	case "", "rocksdb":
+	case "":
+	case "rocksdb":
+		opts = append(opts, streams.OnDisk())
 	case "inMemory":
 		opts = append(opts, streams.InMemory())
 	case "versioned":
@@ -418,9 +411,6 @@ func streamJoinOptions(o *operation) (opts []streams.StreamJoinOption) {
 	}
 	if o.StoreName != nil {
 		opts = append(opts, streams.As(*o.StoreName))
-	}
-	if o.inMemory {
-		opts = append(opts, streams.InMemory())
 	}
 	return opts
 }

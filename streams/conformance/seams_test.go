@@ -2,9 +2,11 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
@@ -35,7 +37,9 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 		case "processing.exception.handler":
 			cfg.OnProcessingError, err = handler(value)
 		case "deserialization.exception.handler":
-			cfg.OnDeserializationError, err = handler(value)
+			if cfg.OnDeserializationError, err = handler(value); cfg.OnDeserializationError != nil {
+				cfg.OnDeserializationError = dropUndecodable
+			}
 		case "max.task.idle.ms":
 			var n int64
 			n, err = strconv.ParseInt(value, 10, 64)
@@ -51,11 +55,14 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 		case "windowstore.changelog.additional.retention.ms":
 			var n int64
 			n, err = strconv.ParseInt(value, 10, 64)
-			cfg.ChangelogRetention = millis(n)
-		case "dsl.store.suppliers.class": // see buildProgram
-			if !keepsStoresInMemory(c) {
+			if cfg.ChangelogRetention = millis(n); n == 0 {
+				cfg.ChangelogRetention = -time.Millisecond // 0 is the default
+			}
+		case "dsl.store.suppliers.class":
+			if !strings.HasSuffix(value, "$InMemoryDslStoreSuppliers") {
 				err = unsupported("store suppliers " + value)
 			}
+			build = append(build, streams.StoresInMemory())
 		default:
 			name, ok := strings.CutPrefix(key, "topic.")
 			if !ok {
@@ -74,12 +81,6 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 	return cfg, build, nil
 }
 
-// keepsStoresInMemory says whether the stores of the DSL are to be in memory by configuration, for which verbs have an option.
-func keepsStoresInMemory(c *recordedCase) bool {
-	class, _ := c.Config["dsl.store.suppliers.class"].(string)
-	return strings.HasSuffix(class, "$InMemoryDslStoreSuppliers")
-}
-
 // handler is an exception handler by its Java class: one that goes on, or the default, which fails.
 func handler(class string) (streams.Handler, error) {
 	switch {
@@ -89,6 +90,14 @@ func handler(class string) (streams.Handler, error) {
 		return nil, nil
 	}
 	return nil, unsupported("handler " + class)
+}
+
+// dropUndecodable goes on after bytes that cannot be decoded. Java's handler never hears of a time that is refused.
+func dropUndecodable(_ context.Context, f *streams.Failure) streams.Decision {
+	if e, ok := errors.AsType[*topology.DecodeError](f.Err); ok && e.Part == "timestamp" {
+		return streams.Fail
+	}
+	return streams.Drop
 }
 
 // rewrites reads topology.optimization.

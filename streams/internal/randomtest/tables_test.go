@@ -205,15 +205,17 @@ func drawTablesJoin(g *gen) bool {
 	if !ok {
 		return false
 	}
-	// A table that is joined with one that comes of itself is told of a change once for each side, while the other one has changed already: an inner join finds nothing
-	// for a deleted row and keeps the result: see docs/decisions/0003-quirks-of-kafka-streams.md.
-	r, ok := g.from(func(n *node) bool {
-		return n.kind == aTable && !n.global && !n.versions && n.roots&g.nodes[l].roots == 0
-	})
-	if !ok {
-		return false
+	// A table that is joined with another one that comes of itself is told of a change once for each side, while the other one has changed already: an inner join
+	// finds nothing for a deleted row and keeps the result: see docs/decisions/0003-quirks-of-kafka-streams.md.
+	r, kind := l, "Join"
+	if !g.flip("with itself") {
+		if r, ok = g.from(func(n *node) bool {
+			return n.kind == aTable && !n.global && !n.versions && n.roots&g.nodes[l].roots == 0
+		}); !ok {
+			return false
+		}
+		kind = choose(g, "kind", []string{"Join", "LeftJoin", "OuterJoin", "TryOuterJoin"})
 	}
-	kind := choose(g, "kind", []string{"Join", "LeftJoin", "OuterJoin", "TryOuterJoin"})
 	text, opts := g.storeOptions(true)
 	n := g.derive(fmt.Sprintf("n%d.%s(n%d) %s", l, kind, r, text), aTable, l, r)
 	n.timed = false
@@ -258,7 +260,7 @@ func drawForeignJoin(g *gen) bool {
 		return false
 	}
 	r, ok := g.from(func(n *node) bool {
-		return n.kind == aTable && !n.global && !n.versions && n.roots&g.nodes[l].roots == 0
+		return n.kind == aTable && !n.global && !n.versions
 	})
 	if !ok {
 		return false
