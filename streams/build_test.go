@@ -2,11 +2,13 @@ package streams_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/streams"
+	"github.com/millrace-go/millrace/window"
 )
 
 func TestBuildBuildsOnce(t *testing.T) {
@@ -95,4 +97,17 @@ func TestSerdes(t *testing.T) {
 	builds("built in", func(b *streams.Builder) {
 		b.Stream("in", serde.String, serde.String).MapValues(func(s string) int { return len(s) }).GroupByKey().Count().ToStream().To("out")
 	}, true)
+}
+
+// TestMergeRepartitionsRefusesTwoMerges checks a plan of which Kafka Streams' rewrite makes nothing either: two merges of streams could each take the repartitions.
+func TestMergeRepartitionsRefusesTwoMerges(t *testing.T) {
+	t.Parallel()
+	b := streams.NewBuilder()
+	in := b.Stream("in", serde.String, serde.String)
+	keyed := in.MapKey(func(k string) string { return k })
+	twice := keyed.Merge(in).Merge(keyed)
+	twice.MapValues(func(v string) string { return v }).JoinStream(twice, window.Within(time.Second, 0), func(l, _ string) string { return l })
+	_, err := b.Build(streams.Optimize(streams.MergeRepartitions))
+	require.ErrorContains(t, err, "cannot be merged with others behind node KSTREAM-MERGE-")
+	require.ErrorContains(t, err, "call Repartition before the join or grouping, or leave MergeRepartitions out")
 }
