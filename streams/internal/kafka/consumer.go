@@ -305,19 +305,15 @@ func (k *Consumer) Commit(ctx context.Context, offsets []runtime.Offset) error {
 		if k.instance != "" {
 			req.InstanceID = &k.instance
 		}
-		topics := map[string]int{}
-		for _, o := range offsets {
-			i, ok := topics[o.Topic]
-			if !ok {
-				i = len(req.Topics)
-				topics[o.Topic] = i
-				t := kmsg.NewOffsetCommitRequestTopic()
-				t.Topic = o.Topic
-				req.Topics = append(req.Topics, t)
+		for topic, os := range byTopic(offsets) {
+			t := kmsg.NewOffsetCommitRequestTopic()
+			t.Topic = topic
+			for _, o := range os {
+				p := kmsg.NewOffsetCommitRequestTopicPartition()
+				p.Partition, p.Offset, p.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata.String())
+				t.Partitions = append(t.Partitions, p)
 			}
-			p := kmsg.NewOffsetCommitRequestTopicPartition()
-			p.Partition, p.Offset, p.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata.String())
-			req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
+			req.Topics = append(req.Topics, t)
 		}
 		resp, err := req.RequestWith(ctx, k.cl)
 		if err != nil {
@@ -325,8 +321,8 @@ func (k *Consumer) Commit(ctx context.Context, offsets []runtime.Offset) error {
 		}
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
-				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-					return fmt.Errorf("%s/%d: %w", t.Topic, p.Partition, err)
+				if err := partitionError(t.Topic, p.Partition, p.ErrorCode); err != nil {
+					return err
 				}
 			}
 		}

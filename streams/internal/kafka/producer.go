@@ -463,19 +463,15 @@ func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, 
 		if c.instance != "" {
 			req.InstanceID = &c.instance
 		}
-		topics := map[string]int{}
-		for _, o := range offsets {
-			i, ok := topics[o.Topic]
-			if !ok {
-				i = len(req.Topics)
-				topics[o.Topic] = i
-				t := kmsg.NewTxnOffsetCommitRequestTopic()
-				t.Topic = o.Topic
-				req.Topics = append(req.Topics, t)
+		for topic, os := range byTopic(offsets) {
+			t := kmsg.NewTxnOffsetCommitRequestTopic()
+			t.Topic = topic
+			for _, o := range os {
+				p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+				p.Partition, p.Offset, p.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata.String())
+				t.Partitions = append(t.Partitions, p)
 			}
-			rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-			rp.Partition, rp.Offset, rp.Metadata = o.Partition, o.Offset, kmsg.StringPtr(o.Metadata.String())
-			req.Topics[i].Partitions = append(req.Topics[i].Partitions, rp)
+			req.Topics = append(req.Topics, t)
 		}
 		resp, err := req.RequestWith(ctx, p.cl)
 		if err != nil {
@@ -483,8 +479,8 @@ func (p *Producer) commitOffsets(ctx context.Context, offsets []runtime.Offset, 
 		}
 		for _, t := range resp.Topics {
 			for _, x := range t.Partitions {
-				if err := kerr.ErrorForCode(x.ErrorCode); err != nil {
-					return fmt.Errorf("%s/%d: %w", t.Topic, x.Partition, err)
+				if err := partitionError(t.Topic, x.Partition, x.ErrorCode); err != nil {
+					return err
 				}
 			}
 		}

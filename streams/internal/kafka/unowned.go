@@ -2,8 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/millrace-go/millrace/streams/internal/runtime"
 )
@@ -36,7 +39,7 @@ func (r *Reader) Unowned(ctx context.Context, c *Config, p *Plan, own map[runtim
 	if err == nil {
 		err = groups.Error()
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // else it has no members
 		return false, fmt.Errorf("group %s: %w", c.ApplicationID, err)
 	}
 	for _, m := range groups[c.ApplicationID].Members {
