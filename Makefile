@@ -46,5 +46,5 @@ conformance-record: ## what Java Kafka Streams answers to conformance cases: mak
 fuzz:            ## every fuzz target for 20 s
 	scripts/fuzz.sh 20s
 
-stress:          ## the long reliability runs: make stress PART=dsl|state|group|wordcount|broker|crash
+stress:          ## the long reliability runs: make stress PART=dsl|state|group|wordcount|broker|crash|kafka
 	scripts/stress.sh $(PART)

@@ -296,7 +296,7 @@ func openWindows[K, V any](e Env, name string, o *options, k serde.Serde[K], v s
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &Windows[K, V]{keys: k, values: v, size: millis(o.size)}
+	s := &Windows[K, V]{spans[K, V]{keys: k, values: v, size: millis(o.size)}}
 	return s, &s.rows, s.rows.open(name, windowLayout, o, e)
 }
 
@@ -305,6 +305,6 @@ func openSessions[K, V any](e Env, name string, o *options, k serde.Serde[K], v 
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &Sessions[K, V]{keys: k, values: v}
+	s := &Sessions[K, V]{spans[K, V]{keys: k, values: v}}
 	return s, &s.rows, s.rows.open(name, sessionLayout, o, e)
 }

@@ -2,22 +2,12 @@ package state
 
 import (
 	"iter"
-	"sync"
 
-	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/window"
 )
 
 // Sessions is the concrete session store. See [KV].
-type Sessions[K, V any] struct {
-	rows   timed
-	keys   serde.Serde[K]
-	values serde.Serde[V]
-
-	// The last row's key and value as bytes. A call of the store overwrites them.
-	row, value []byte
-	shared     sync.Mutex // held by Readers
-}
+type Sessions[K, V any] struct{ spans[K, V] }
 
 func (s *Sessions[K, V]) at(k K, w window.Window) error {
 	b, err := s.keys.Append(s.row[:0], k)
@@ -33,25 +23,15 @@ func (s *Sessions[K, V]) Get(k K, w window.Window) (v V, ok bool, err error) {
 	if err := s.at(k, w); err != nil {
 		return v, false, err
 	}
-	raw, ok, err := s.rows.get(s.row)
-	if !ok || err != nil {
-		return v, false, err
-	}
-	if v, err = s.values.Decode(raw); err != nil {
-		return v, false, rowError(s.rows.name, err)
-	}
-	return v, true, nil
+	return s.get()
 }
 
 // Put implements SessionStore.
-func (s *Sessions[K, V]) Put(k window.Windowed[K], v V) (err error) {
+func (s *Sessions[K, V]) Put(k window.Windowed[K], v V) error {
 	if err := s.at(k.Key, k.Window); err != nil {
 		return err
 	}
-	if s.value, err = s.values.Append(s.value[:0], v); err != nil {
-		return rowError(s.rows.name, err)
-	}
-	return s.rows.put(s.row, s.value)
+	return s.put(v)
 }
 
 // Delete implements SessionStore.
@@ -113,34 +93,4 @@ func (s *Sessions[K, V]) FindEnds(from, to Time) iter.Seq2[Entry[window.Windowed
 		}
 		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.byTimeBetween(from, to, oldest, false, f) })
 	}
-}
-
-// All implements SessionStore.
-func (s *Sessions[K, V]) All() iter.Seq2[Entry[window.Windowed[K], V], error] {
-	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
-		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.all(false, f) })
-	}
-}
-
-func (s *Sessions[K, V]) list(yield func(Entry[window.Windowed[K], V], error) bool, scan func(func(row, value []byte) bool) error) {
-	stopped := false
-	err := scan(func(row, value []byte) bool {
-		e, err := s.decode(row, value)
-		stopped = !yield(e, err) || err != nil
-		return !stopped
-	})
-	if err != nil && !stopped {
-		yield(Entry[window.Windowed[K], V]{}, err)
-	}
-}
-
-func (s *Sessions[K, V]) decode(row, value []byte) (e Entry[window.Windowed[K], V], err error) {
-	if e.Key.Key, err = s.keys.Decode(sessionLayout.key(row)); err == nil {
-		e.Value, err = s.values.Decode(value)
-	}
-	if err != nil {
-		return Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err)
-	}
-	e.Key.Window = window.Window{Start: sessionLayout.start(row), End: sessionLayout.time(row)}
-	return e, nil
 }

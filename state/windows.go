@@ -3,23 +3,13 @@ package state
 import (
 	"encoding/binary"
 	"iter"
-	"sync"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/window"
 )
 
 // Windows is the concrete window store. See [KV].
-type Windows[K, V any] struct {
-	rows   timed
-	keys   serde.Serde[K]
-	values serde.Serde[V]
-	size   Time // of a window
-
-	// The last row's key and value as bytes. A call of the store overwrites them.
-	row, value []byte
-	shared     sync.Mutex // held by Readers
-}
+type Windows[K, V any] struct{ spans[K, V] }
 
 // at makes the key of a row. The sequence number is 0.
 func (s *Windows[K, V]) at(k K, start Time) error {
@@ -36,26 +26,16 @@ func (s *Windows[K, V]) Get(k K, start Time) (v V, ok bool, err error) {
 	if err := s.at(k, start); err != nil {
 		return v, false, err
 	}
-	raw, ok, err := s.rows.get(s.row) // no row of a store with duplicates has the number 0
-	if !ok || err != nil {
-		return v, false, err
-	}
-	if v, err = s.values.Decode(raw); err != nil {
-		return v, false, rowError(s.rows.name, err)
-	}
-	return v, true, nil
+	return s.get() // no row of a store with duplicates has the number 0
 }
 
 // Put implements WindowStore.
-func (s *Windows[K, V]) Put(k K, start Time, v V) (err error) {
+func (s *Windows[K, V]) Put(k K, start Time, v V) error {
 	if err := s.at(k, start); err != nil {
 		return err
 	}
-	if s.value, err = s.values.Append(s.value[:0], v); err != nil {
-		return rowError(s.rows.name, err)
-	}
 	s.number()
-	return s.rows.put(s.row, s.value)
+	return s.put(v)
 }
 
 // Delete implements WindowStore. A store with duplicates deletes nothing, but its changelog gets the tombstone, as Kafka's does.
@@ -156,40 +136,7 @@ func (s *Windows[K, V]) FetchStarts(from, to Time) iter.Seq2[Entry[window.Window
 	}
 }
 
-// All implements WindowStore.
-func (s *Windows[K, V]) All() iter.Seq2[Entry[window.Windowed[K], V], error] { return s.all(false) }
-
 // AllDescending implements WindowStore.
 func (s *Windows[K, V]) AllDescending() iter.Seq2[Entry[window.Windowed[K], V], error] {
 	return s.all(true)
-}
-
-func (s *Windows[K, V]) all(reverse bool) iter.Seq2[Entry[window.Windowed[K], V], error] {
-	return func(yield func(Entry[window.Windowed[K], V], error) bool) {
-		s.list(yield, func(f func(row, value []byte) bool) error { return s.rows.all(reverse, f) })
-	}
-}
-
-func (s *Windows[K, V]) list(yield func(Entry[window.Windowed[K], V], error) bool, scan func(func(row, value []byte) bool) error) {
-	stopped := false
-	err := scan(func(row, value []byte) bool {
-		e, err := s.decode(row, value)
-		stopped = !yield(e, err) || err != nil
-		return !stopped
-	})
-	if err != nil && !stopped {
-		yield(Entry[window.Windowed[K], V]{}, err)
-	}
-}
-
-func (s *Windows[K, V]) decode(row, value []byte) (e Entry[window.Windowed[K], V], err error) {
-	if e.Key.Key, err = s.keys.Decode(windowLayout.key(row)); err == nil {
-		e.Value, err = s.values.Decode(value)
-	}
-	if err != nil {
-		return Entry[window.Windowed[K], V]{}, rowError(s.rows.name, err)
-	}
-	start := windowLayout.time(row)
-	e.Key.Window = window.Window{Start: start, End: addTime(start, s.size)}
-	return e, nil
 }

@@ -14,21 +14,27 @@ import (
 //
 // With Versioned, rows have a history, and what is older than it is dropped and counted.
 func (b *Builder) Table[K, V any](topic string, k serde.Serde[K], v serde.Serde[V], o ...TableOption) Table[K, V] {
-	var c nodeConfig
-	for _, opt := range o {
-		opt.table(&c)
-	}
+	c, store, source, name := b.drawTable(topic, o)
 	key, value := slotOf(k), slotOf(v)
-	store := b.storeName(&c.store, topic+"-")
-	source := b.suffixedName(c.name, "-source", "KSTREAM-SOURCE-")
-	name := b.nodeName(c.name, "KTABLE-SOURCE-")
-	b.check(name, &c)
-	n := b.plan(sourceNode(b, source, "table", []string{topic}, nil, key, value, &c))
+	n := b.plan(sourceNode(b, source, "table", []string{topic}, nil, key, value, c))
 	if topic == "" {
 		b.fail(fmt.Errorf("node %s reads no topic: name one", name))
 		n.write = unwritten
 	}
-	return newTable(b, name, "Table", store, &c, n, key, value, topic)
+	return newTable(b, name, "Table", store, c, n, key, value, topic)
+}
+
+// drawTable is the start of every table of a topic: its options, and the names of its parts, drawn in Kafka's order.
+func (b *Builder) drawTable(topic string, o []TableOption) (c *nodeConfig, store, source, name string) {
+	c = new(nodeConfig)
+	for _, opt := range o {
+		opt.table(c)
+	}
+	store = b.storeName(&c.store, topic+"-")
+	source = b.suffixedName(c.name, "-source", "KSTREAM-SOURCE-")
+	name = b.nodeName(c.name, "KTABLE-SOURCE-")
+	b.check(name, c)
+	return c, store, source, name
 }
 
 // ToTable reads the stream as a table: a record is the new value of its key, a tombstone deletes, a null key is dropped and counted. A stream whose
@@ -125,15 +131,8 @@ func changed[K, V any](r Record[K, V]) Record[K, change[V]] {
 // GlobalTable reads a topic as a table that every instance holds completely: all partitions, before the first record is processed. Streams join it by
 // any key, without a repartition. A null key is dropped. It is kept up to date in the background, without regard to time.
 func (b *Builder) GlobalTable[K, V any](topic string, k serde.Serde[K], v serde.Serde[V], o ...TableOption) GlobalTable[K, V] {
-	var c nodeConfig
-	for _, opt := range o {
-		opt.table(&c)
-	}
+	c, store, source, name := b.drawTable(topic, o)
 	key, value := slotOf(k), slotOf(v)
-	store := b.storeName(&c.store, topic+"-")
-	source := b.suffixedName(c.name, "-source", "KSTREAM-SOURCE-")
-	name := b.nodeName(c.name, "KTABLE-SOURCE-")
-	b.check(name, &c)
 	switch {
 	case c.store.materialized && c.store.name == "":
 		b.fail(fmt.Errorf("node %s: a global table with store options needs a name for its store: add As", name))
@@ -145,8 +144,8 @@ func (b *Builder) GlobalTable[K, V any](topic string, k serde.Serde[K], v serde.
 	}
 	off := false
 	c.store.caching = &off
-	st := newTableStore(&c, store, key, value)
-	b.planGlobal(source, name, topic, key, value, &c, func(w *writer, g topology.GlobalSpec[K, V]) {
+	st := newTableStore(c, store, key, value)
+	b.planGlobal(source, name, topic, key, value, c, func(w *writer, g topology.GlobalSpec[K, V]) {
 		w.place(&st.storeConfig)
 		w.t.AddGlobalStore(g, state.TimestampedKeyValue(store, g.Key, g.Value, st.options()...), func(ctx *topology.Context) (func(Record[K, V]) error, error) {
 			rows, err := st.openFor(ctx, false, func(Record[K, change[V]]) error { return nil })

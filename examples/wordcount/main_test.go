@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -105,9 +106,10 @@ func TestALastLineThatHasGrownStartsAfresh(t *testing.T) {
 func TestATableThatCannotBeWrittenIsAnError(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skip(err)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("Linux alone has a file that is always full")
 	}
+	require.NoError(t, err)
 	defer full.Close()
 	var errs strings.Builder
 	cmd := exec.Command(program, "-dir", t.TempDir())
@@ -145,7 +147,7 @@ func TestItAgreesWithTheShell(t *testing.T) {
 	}
 	for _, tool := range []string{"sh", "tr", "sort", "uniq", "awk"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
+			t.Skip("the pipeline to compare with needs it: ", err)
 		}
 	}
 	var b strings.Builder
