@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -42,7 +43,8 @@ func runChild(v string) {
 	parts := strings.SplitN(v, ",", 3)
 	sync, _ := strconv.Atoi(parts[0])
 	_, err := broker.Start(broker.Config{
-		Sync: broker.Sync(sync), Dir: parts[1], Listen: parts[2], Groups: broker.Groups{MinSessionTimeout: time.Millisecond},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Sync:   broker.Sync(sync), Dir: parts[1], Listen: parts[2], Groups: broker.Groups{MinSessionTimeout: time.Millisecond},
 		MaintainEvery: 20 * time.Millisecond, RetentionEvery: 20 * time.Millisecond, // so that kills meet them at work
 	})
 	if err != nil {
