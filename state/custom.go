@@ -3,6 +3,8 @@ package state
 import (
 	"errors"
 	"iter"
+	"os"
+	"path/filepath"
 )
 
 // CustomStore is a store whose structure is its user's: buffers, remote stores. It is restored from the beginning of its changelog. If it has
@@ -16,15 +18,36 @@ type CustomStore interface {
 
 // CustomContext is what a custom store gets when it is opened.
 type CustomContext struct {
+	Name      string
+	Task      string // as in 0_3: the sub-topology and the partition
 	Record    *RecordContext
 	Changelog Changelog // nil: not logged
+
+	dir func() (string, error)
+}
+
+// Dir makes and answers a folder for the files of this task's store. Nobody else looks after it: after a crash, or when the task comes back from another instance, it
+// has what the store left there, while the changelog is restored from its beginning.
+func (c CustomContext) Dir() (string, error) {
+	if c.dir == nil {
+		return "", storeError(c.Name, errors.New("there is no folder for its files"))
+	}
+	base, err := c.dir()
+	if err != nil {
+		return "", storeError(c.Name, err)
+	}
+	dir := filepath.Join(base, c.Task, c.Name)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", storeError(c.Name, err)
+	}
+	return dir, nil
 }
 
 // Custom defines a store of the user's own.
 func Custom[S CustomStore](name string, open func(CustomContext) (S, error), o ...Option) Definition[S] {
 	return Definition[S]{name, options{kind: kindCustom}.with(o), func(e Env, o *options) (S, instance, error) {
 		l := e.logger(name, o)
-		s, err := open(CustomContext{Record: l.record, Changelog: l.to})
+		s, err := open(CustomContext{Name: name, Task: e.Task, Record: l.record, Changelog: l.to, dir: e.Dir})
 		return s, custom{s}, err
 	}, nil}
 }

@@ -43,7 +43,9 @@ type Env struct {
 	DB        *DB    // the application's engine; nil: every store lives in memory
 	Cache     *Cache // the thread's record cache; nil: no store caches
 	Partition int32
-	Record    *RecordContext // the task's, shared with its nodes
+	Task      string                 // its id, for custom stores
+	Dir       func() (string, error) // where custom stores may have folders; nil: nowhere
+	Record    *RecordContext         // the task's, shared with its nodes
 	// Changelog is where a store's changes go; nil for the name of a store means not to log (a source topic is its changelog).
 	Changelog func(store string) Changelog
 	// Topic is the full name of a store's changelog topic, to which serdes are bound; nil: they are not bound.

@@ -205,6 +205,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { a.also(&err, dir.close()) }()
+	a.rc.Dir = func() (string, error) { return dir.custom(), nil }
 	clients := a.clients(dir.identity)
 	plan, err := a.prepare(ctx, clients)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace-go/millrace/serde"
@@ -92,4 +93,29 @@ func TestAppCommitsWhereItBegins(t *testing.T) {
 	o, ok = offsets.Lookup("empty", 0)
 	require.True(t, ok)
 	require.EqualValues(t, 0, o.At)
+}
+
+// A source that must not begin without an offset fails the application, which goes on where someone has committed one.
+func TestAppDoesNotBeginWithoutOffset(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(2, "in", "out")
+	c.topics(1, "free")
+	c.produceRaw(&kgo.Record{Topic: "in", Partition: 1, Key: []byte("k"), Value: []byte("old")})
+	b := streams.NewBuilder()
+	b.Stream("in", serde.String, serde.String, streams.NoReset()).Merge(b.Stream("free", serde.String, serde.String)).MapValues(strings.ToUpper).To("out")
+	top := build(t, b)
+	cfg := c.config("careful")
+	require.Contains(t, c.run(top, cfg).failure(), "no offset is committed for in/0, in/1, and NoReset forbids to begin without one: commit where to begin for group careful")
+
+	var begin kadm.Offsets
+	ends, err := c.adm.ListEndOffsets(c.ctx, "in")
+	require.NoError(t, err)
+	ends.Each(func(o kadm.ListedOffset) { begin.AddOffset(o.Topic, o.Partition, o.Offset, -1) })
+	require.NoError(t, c.adm.CommitAllOffsets(c.ctx, "careful", begin))
+	app := c.run(top, cfg)
+	c.produce("in", "k=new")
+	app.caughtUp()
+	app.stop()
+	require.Equal(t, []string{"NEW"}, c.values("out"))
 }

@@ -102,7 +102,7 @@ type Config struct {
 	// ChangelogRetention is how much longer than the store the changelog of a window or session store keeps its records, and how much later than the history
 	// that of a versioned store is compacted. 0: a day; negative: not longer (Kafka's windowstore.changelog.additional.retention.ms).
 	ChangelogRetention time.Duration
-	// Reset is where a source starts that has no committed offset and no option of its own: topology.ResetEarliest (also the default) or ResetLatest.
+	// Reset is where a source starts that has no committed offset and no option of its own: topology.ResetEarliest (also the default), ResetLatest or ResetNone.
 	Reset topology.ResetKind
 	// ReadUncommitted lets App.View, App.Store and App.EachStore see the current state under ExactlyOnce, too: at once, but what they see may be taken back, when
 	// its transaction is aborted.

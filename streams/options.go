@@ -212,6 +212,10 @@ func FromDuration(d time.Duration) sourceOpt {
 	}}
 }
 
+// NoReset fails the application where no offset is committed (Kafka's none): for sources of which no record may be read twice or passed over because offsets have
+// gone. The offsets of the first start have to be committed by other means.
+func NoReset() sourceOpt { return resetOpt(topology.Reset{Kind: topology.ResetNone}) }
+
 // Timestamps sets the source's timestamp extractor.
 func Timestamps[K, V any](f topology.TimestampExtractor[K, V]) sourceOpt {
 	return sourceOpt{func(c *nodeConfig) { c.timestamps = f }}

@@ -132,7 +132,7 @@ func (b *Builder) sameSource(earlier []*planNode, n *planNode) *planNode {
 		case !slices.Equal(o.topics, s.topics):
 			b.fail(fmt.Errorf("nodes %s (%v) and %s (%v) share topics, but not all: read each topic in one stream and Merge", e.name, o, n.name, s))
 		case o.reset != s.reset:
-			b.fail(fmt.Errorf("nodes %s and %s read %v from different starting points: give both the same of Earliest, Latest and FromDuration", e.name, n.name, s))
+			b.fail(fmt.Errorf("nodes %s and %s read %v from different starting points: give both the same of Earliest, Latest, FromDuration and NoReset", e.name, n.name, s))
 		case o.types != s.types:
 			b.fail(fmt.Errorf("nodes %s and %s read %v as %v and as %v: read it once, and map its values", e.name, n.name, s, o.types, s.types))
 		default:

@@ -20,6 +20,7 @@ import (
 //	pid       who holds it
 //	identity  names the instance in the group and its transactions, so that a restart takes the place of what was there before
 //	stores/   the database
+//	custom/   folders of custom stores, by task and store
 type stateDir struct {
 	path     string
 	identity string
@@ -104,6 +105,7 @@ func (d *stateDir) openDB(c *Config) (*state.DB, error) {
 }
 
 func (d *stateDir) stores() string { return filepath.Join(d.path, "stores") }
+func (d *stateDir) custom() string { return filepath.Join(d.path, "custom") }
 
 // setAside moves a database away that cannot be used, in the place of an earlier one.
 func (d *stateDir) setAside(c *Config, cause error) error {

@@ -20,7 +20,7 @@ func (t Table[K, V]) FilterNot(f func(K, V) bool, o ...StoreOption) Table[K, V] 
 	return t.filter(f != nil, plainRows(func(k K, v V) (V, bool) { return v, !f(k, v) }), o)
 }
 
-// TryFilter is Filter with a function that may fail.
+// TryFilter is Filter with a function that may fail. Skip drops the change and counts it: see TryMapValues.
 func (t Table[K, V]) TryFilter(f func(context.Context, K, V) (bool, error), o ...StoreOption) Table[K, V] {
 	return t.filter(f != nil, tryRows(func(ctx context.Context, k K, v V) (V, bool, error) {
 		ok, err := f(ctx, k, v)
@@ -46,7 +46,8 @@ func (t Table[K, V]) MapValuesWithKey[V2 any](f func(K, V) V2, o ...StoreOption)
 	return tableMapValues(t, f != nil, plainRows(func(k K, v V) (V2, bool) { return f(k, v), true }), o)
 }
 
-// TryMapValues makes a row's value from its key and value. Null deletes the row, Skip drops the change and counts it.
+// TryMapValues makes a row's value from its key and value. Null deletes the row. Skip drops the change and counts it: what is behind keeps the row that it had,
+// also when this one is deleted later, so a row that cannot be made is better a Null.
 func (t Table[K, V]) TryMapValues[V2 any](f func(context.Context, K, V) (V2, error), o ...StoreOption) Table[K, V2] {
 	return tableMapValues(t, f != nil, tryRows(func(ctx context.Context, k K, v V) (V2, bool, error) {
 		v2, err := f(ctx, k, v)

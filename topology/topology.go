@@ -105,6 +105,8 @@ const (
 	ResetLatest
 	// ResetByDuration starts at now minus a duration (KIP-1106).
 	ResetByDuration
+	// ResetNone does not start: the application fails (Kafka's none).
+	ResetNone
 )
 
 // New is an empty topology.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 
@@ -42,7 +43,8 @@ type Driver struct {
 
 	offsets []runtime.Offset // of a commit under way
 
-	requests int // for a commit
+	requests int    // for a commit
+	dir      string // of custom stores' files; "" until one asks
 
 	err error // that stopped the driver
 }
@@ -85,12 +87,13 @@ func New(t *topology.Topology, c streams.Config, o ...Option) (*Driver, error) {
 		opt(&d.options)
 	}
 	d.now = d.options.start
+	d.config.Dir = d.files
 	if err := d.makeTopics(); err != nil {
 		return nil, err
 	}
 	d.makeUnits()
 	if err := d.start(); err != nil {
-		return nil, errors.Join(err, d.stop())
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
@@ -100,7 +103,20 @@ var errClosed = errors.New("streamstest: the driver is closed")
 // Close stops the tasks. Processors that are io.Closers are closed.
 func (d *Driver) Close() error {
 	d.err = errClosed
-	return d.stop()
+	err := d.stop()
+	if d.dir != "" {
+		err = errors.Join(err, os.RemoveAll(d.dir))
+		d.dir = ""
+	}
+	return err
+}
+
+// files is the folder of custom stores, made for the first that asks.
+func (d *Driver) files() (_ string, err error) {
+	if d.dir == "" {
+		d.dir, err = os.MkdirTemp("", "streamstest-")
+	}
+	return d.dir, err
 }
 
 // makeTopics makes the topics that the topology names.

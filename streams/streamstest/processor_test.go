@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -161,4 +164,42 @@ func TestView(t *testing.T) {
 	require.NoError(t, d.Close())
 	_, _, err = rows.Get("a")
 	require.ErrorContains(t, err, "closed")
+}
+
+// filed is a custom store with a file.
+type filed struct{ file string }
+
+func (f filed) Flush() error                   { return os.WriteFile(f.file, []byte("flushed"), 0o600) }
+func (f filed) Restore([]state.Restored) error { return nil }
+func (f filed) Dump() iter.Seq[[]any]          { return nil }
+func (f filed) Close() error                   { return nil }
+
+// Custom stores have a folder each for their task, which outlives a crash and not the driver.
+func TestCustomStoresHaveFolders(t *testing.T) {
+	t.Parallel()
+	b := streams.NewBuilder()
+	var dirs []string
+	files := b.AddStore(state.Custom("files", func(c state.CustomContext) (filed, error) {
+		dir, err := c.Dir()
+		require.Equal(t, filepath.Join(c.Task, "files"), filepath.Join(filepath.Base(filepath.Dir(dir)), c.Name))
+		dirs = append(dirs, dir)
+		return filed{filepath.Join(dir, "f")}, err
+	}))
+	b.Stream("in", serde.String, serde.String).Process(func(ctx *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+		return topology.ProcessorFunc[string, string](func(context.Context, topology.Record[string, string]) error { return nil }), nil
+	}, streams.Using(files))
+	top, err := b.Build()
+	require.NoError(t, err)
+	d, err := streamstest.New(top, streams.Config{}, streamstest.Partitions(2))
+	require.NoError(t, err)
+	require.Len(t, dirs, 2)
+	require.NotEqual(t, dirs[0], dirs[1])
+	require.NoError(t, d.Commit())
+	require.NoError(t, d.Crash())
+	require.Equal(t, dirs[:2], dirs[2:])
+	for _, dir := range dirs[:2] {
+		require.FileExists(t, filepath.Join(dir, "f"))
+	}
+	require.NoError(t, d.Close())
+	require.NoDirExists(t, dirs[0])
 }

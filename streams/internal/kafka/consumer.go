@@ -126,6 +126,10 @@ func (k *Consumer) membership() (id string, generation int32, err error) {
 // fetched tells the thread of committed offsets and, where there are none, of where its partitions start. A rebalance may end it and come with the same partitions again:
 // they keep their starts.
 func (k *Consumer) fetched(ctx context.Context, cl *kgo.Client, plan *Plan, cs map[runtime.TopicPartition]runtime.Committed) error {
+	if err := plan.checkStarts(k.config.Reset, cs); err != nil {
+		k.post(runtime.Event{Kind: runtime.Fetched, Err: err}, false)
+		return nil
+	}
 	k.mu.Lock()
 	starts := maps.Clone(k.starts)
 	k.mu.Unlock()

@@ -26,7 +26,7 @@ func Restartable(err error) bool {
 	var local *runtime.LocalError
 	var panicked *topology.PanicError
 	switch {
-	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local), errors.As(err, &panicked):
+	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.Is(err, errNoOffset), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local), errors.As(err, &panicked):
 		return false
 	}
 	for _, refused := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -35,6 +36,25 @@ func (p *Plan) Reset(topic string, standard topology.ResetKind) topology.Reset {
 	}
 	return topology.Reset{Kind: standard}
 }
+
+// checkStarts refuses partitions that have no committed offset and must not begin without one.
+func (p *Plan) checkStarts(standard topology.ResetKind, committed map[runtime.TopicPartition]runtime.Committed) error {
+	var lost []string
+	for tp, at := range committed {
+		if at.Offset < 0 && p.Reset(tp.Topic, standard).Kind == topology.ResetNone {
+			lost = append(lost, fmt.Sprintf("%s/%d", tp.Topic, tp.Partition))
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	slices.Sort(lost)
+	return fmt.Errorf("%w %s, and NoReset forbids to begin without one: commit where to begin for group %s, or give the source Earliest or Latest",
+		errNoOffset, strings.Join(lost, ", "), p.ApplicationID)
+}
+
+// errNoOffset would come again until somebody commits one.
+var errNoOffset = errors.New("no offset is committed for")
 
 // starts adds to known the offsets at which partitions begin that have no committed one. The client would find them out with its first fetches and keep them to itself
 // until records come: the position would be unknown until then, and a partition that changes hands meanwhile would begin at a later end. A partition that begins at its

@@ -35,6 +35,7 @@ type Event struct {
 	Partitions []TopicPartition
 	Committed  map[TopicPartition]Committed // of Fetched; Offset is -1 for a partition that has none
 	Moving     bool                         // of Assigned: some partitions of the group have no owner, until the member that had them has joined again
+	Err        error                        // of Fetched: why the thread cannot go on
 	Done       func()
 }
 

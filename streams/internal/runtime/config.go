@@ -31,6 +31,8 @@ type Config struct {
 	// DeadLetterTopic gets the records for which a handler answers DeadLetter.
 	DeadLetterTopic string
 
+	// Dir is the folder of custom stores; nil: there is none.
+	Dir func() (string, error)
 	// Drops counts what the tasks drop; nil: nobody wants to know.
 	Drops *Drops
 }

@@ -54,6 +54,7 @@ func OpenTask(spec TaskSpec) (*Task, error) {
 	}
 	env := topology.Env{ApplicationID: spec.Config.ApplicationID, EmitInterval: spec.Config.EmitInterval}
 	env.Stores = state.Env{DB: spec.DB, Cache: spec.Cache, Partition: spec.ID.Partition, Record: t.record}
+	env.Stores.Task, env.Stores.Dir = spec.ID.String(), spec.Config.Dir
 	env.Stores.Dropped, env.Stores.Shared = t.drops.add, spec.Shared
 	var failed error
 	env.Stores.Changelog = func(store string) state.Changelog {

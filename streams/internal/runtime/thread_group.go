@@ -19,6 +19,9 @@ func (t *Thread) handle(ctx context.Context, e Event) error {
 		t.moving = e.Moving
 		return t.assign(ctx, e.Partitions)
 	case Fetched:
+		if e.Err != nil {
+			return e.Err
+		}
 		for tp, c := range e.Committed {
 			if m := t.inputs[tp]; m != nil && !m.runs() {
 				if _, known := m.committed[tp]; !known {
