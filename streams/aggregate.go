@@ -57,7 +57,7 @@ func (b *Builder) checkAggregate(name, store string, c *nodeConfig) {
 
 // aggregateNode is the plan node that adds records to the aggregates of a table key by key: of a grouped stream, or of one stream of a cogroup.
 func aggregateNode[K, V, A any](name string, c *nodeConfig, st *tableStore[K, A], t *tableNode[K, A], a aggregation[K, V, A]) *planNode {
-	return &planNode{name: name, write: func(w *writer, in []any) any {
+	return &planNode{name: name, dropsNullKeys: true, write: func(w *writer, in []any) any {
 		if !st.write(w, name) {
 			return nil
 		}

@@ -80,6 +80,9 @@ func New(t *topology.Topology, c Config) (*App, error) {
 	if len(c.BootstrapServers) == 0 {
 		err = errors.Join(err, errors.New("streams: Config.BootstrapServers is empty: give host:port of a broker, or the address of an embedded one"))
 	}
+	if len(t.Subtopologies()) == 0 {
+		err = errors.Join(err, errors.New("streams: the program reads nothing: begin with Stream, Table or GlobalTable"))
+	}
 	if err = errors.Join(err, t.Err(), checkTopicNames(t, c.ApplicationID)); err != nil {
 		return nil, err
 	}

@@ -408,6 +408,10 @@ func TestNewTellsAllMistakesOfAConfigurationTogether(t *testing.T) {
 	require.ErrorContains(t, err, "TransactionTimeout 1h0m0s must be below SessionTimeout 45s")
 	_, err = streams.New(nil, streams.Config{})
 	require.ErrorContains(t, err, "New needs the topology")
+	nothing, err := streams.NewBuilder().Build() // a test driver takes it, as Kafka Streams' does
+	require.NoError(t, err)
+	_, err = streams.New(nothing, streams.Config{ApplicationID: "a", BootstrapServers: []string{"b"}})
+	require.ErrorContains(t, err, "the program reads nothing: begin with Stream, Table or GlobalTable")
 }
 
 func TestAppRunsOnce(t *testing.T) {

@@ -92,9 +92,6 @@ func (b *Builder) Build(o ...BuildOption) (*topology.Topology, error) {
 	for _, add := range b.stores {
 		add(w)
 	}
-	if len(b.nodes) == 0 {
-		b.fail(errors.New("the program reads nothing: begin with Stream, Table or GlobalTable"))
-	}
 	b.mergeSources()
 	b.optimize()
 	b.relaxNullKeys()

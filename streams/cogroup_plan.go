@@ -14,8 +14,8 @@ const cogroupPrefix = "COGROUPKSTREAM-AGGREGATE-"
 type cogroupMember[K, A any] interface {
 	given() bool
 	// read is the node that the member's records come from: behind a repartition if the key may have changed. prefix names that, unless
-	// the grouping has a name; named says that the user chose it. Aggregates of one cogroup share the repartition.
-	read(prefix func() string, named bool) *planNode
+	// the grouping has a name; named says that the user chose the store's. Aggregates of one cogroup share the repartition.
+	read(store string, prefix func() string, named bool) *planNode
 
 	// The nodes that add the member's records to an aggregate. Those of windows make a Record[K, windowChange[A]].
 	aggregate(name string, c *nodeConfig, st *tableStore[K, A], t *tableNode[K, A], init func() A) *planNode
@@ -30,7 +30,7 @@ func (c CogroupedStream[K, A]) plan(o *nodeConfig, store string, initialised boo
 	unnamed := 0
 	ins := make([]*planNode, len(c.members))
 	for i, m := range c.members {
-		ins[i] = m.read(func() string {
+		ins[i] = m.read(store, func() string {
 			if unnamed++; unnamed == 1 {
 				return store
 			}
@@ -48,6 +48,24 @@ func (c CogroupedStream[K, A]) plan(o *nodeConfig, store string, initialised boo
 	n := merge(name)
 	n.copartitioned = true
 	return b.plan(n, nodes...)
+}
+
+// nameCogroups calls the first repartition that MergeRepartitions has left to a cogroup after the store, as Kafka Streams calls its only one.
+func (b *Builder) nameCogroups() {
+	named := map[string]bool{}
+	for _, n := range b.nodes {
+		if s := n.repartition; s != nil && s.prefix == s.cogroup {
+			named[s.cogroup] = true
+		}
+	}
+	for _, n := range b.nodes {
+		if s := n.repartition; s != nil && !named[s.cogroup] && s.cogroup != "" {
+			named[s.cogroup] = true
+			s.prefix = s.cogroup
+			s.nameAfterPrefix()
+			n.name = s.sourceName
+		}
+	}
 }
 
 // mergeCogroup is the plan node behind the members' nodes.
@@ -101,7 +119,7 @@ func tryMember[K, V, A any](g GroupedStream[K, V], add func(context.Context, Rec
 
 func (m *groupMember[K, V, A]) given() bool { return m.has }
 
-func (m *groupMember[K, V, A]) read(prefix func() string, named bool) *planNode {
+func (m *groupMember[K, V, A]) read(store string, prefix func() string, named bool) *planNode {
 	s := m.g.s
 	if !s.rekeyed {
 		return s.n
@@ -114,6 +132,9 @@ func (m *groupMember[K, V, A]) read(prefix func() string, named bool) *planNode 
 	if m.repartition == nil {
 		if m.g.named == "" && !named {
 			s.b.nameGenerated("internal topic", spec.topic(), "Named at the grouping")
+		}
+		if m.g.named == "" {
+			spec.cogroup = store
 		}
 		m.repartition = s.through(spec, nil).n
 	}

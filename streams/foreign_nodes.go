@@ -14,12 +14,29 @@ const (
 	droppedStaleAnswer    = "stale answer"
 )
 
+// awaited are the subscriptions of one task that will be answered: of each key the last one, by the hash that comes back with the answer. A row that changes again
+// without one, because it points nowhere or where it did, makes that answer stale; but it is the last that comes, and a null that it brings takes back a result.
+// (Kafka Streams drops it, and keeps the result.) Others say nothing: newer ones follow. Lost at a restart, see startResolve.
+type awaited map[string]hash
+
+func newAwaited() awaited { return awaited{} }
+
+// take says whether an answer is the last of its key, and whether one is awaited at all.
+func (a awaited) take(key []byte, h hash) (last, waits bool) {
+	of, waits := a[string(key)]
+	if last = waits && of == h; last {
+		delete(a, string(key))
+	}
+	return last, waits
+}
+
 // startSubscribe makes the node that turns a left row's changes into subscriptions. A row whose foreign key changes leaves the old one; an inner join's row that
 // goes asks for a null, since it may have made a result.
-func (j *foreignJoin[K, V, FK, VO, R]) startSubscribe(left *tableNode[K, V], keys serde.Serde[FK], values serde.Serde[V]) start[K, change[V], FK, subscription[K]] {
+func (j *foreignJoin[K, V, FK, VO, R]) startSubscribe(left *tableNode[K, V], keys serde.Serde[FK], own serde.Serde[K], values serde.Serde[V]) start[K, change[V], FK, subscription[K]] {
 	return func(ctx *topology.Context, next func(Record[FK, subscription[K]]) error) (func(Record[K, change[V]]) error, error) {
 		partition := ctx.Task().Partition
-		var before, after, value []byte
+		answers := ctx.Shared(j, newAwaited)
+		var before, after, value, key []byte
 		send := func(r Record[K, change[V]], fk FK, there bool, what instruction) (err error) {
 			out := Record[FK, subscription[K]]{Key: fk, NoKey: !there, Time: r.Time, Headers: r.Headers}
 			out.Value = subscription[K]{what: what, key: r.Key, partition: partition}
@@ -28,6 +45,12 @@ func (j *foreignJoin[K, V, FK, VO, R]) startSubscribe(left *tableNode[K, V], key
 					return ctx.Fail(fmt.Errorf("encode value: %w", err))
 				}
 				out.Value.hash = hashOf(value)
+			}
+			if !j.left && (what == subscribe || what == unsubscribeAnswer) {
+				if key, err = own.Append(key[:0], r.Key); err != nil {
+					return ctx.Fail(fmt.Errorf("encode key: %w", err))
+				}
+				answers[string(key)] = out.Value.hash
 			}
 			return next(out)
 		}
@@ -190,15 +213,17 @@ func (j *foreignJoin[K, V, FK, VO, R]) startNotify(right *tableNode[FK, VO], key
 	}
 }
 
-// startResolve makes the node that joins an answer with the left row of the moment, if that is still the one that was asked for.
-func (j *foreignJoin[K, V, FK, VO, R]) startResolve(left view[K, V], values serde.Serde[V]) start[K, answer[VO], K, R] {
+// startResolve makes the node that joins an answer with the left row of the moment, if that is still the one that was asked for. A stale null takes the result back if no
+// newer answer follows: it is the last that was awaited, or, when nobody knows any more, the row has no result.
+func (j *foreignJoin[K, V, FK, VO, R]) startResolve(left view[K, V], own serde.Serde[K], values serde.Serde[V]) start[K, answer[VO], K, R] {
 	return func(ctx *topology.Context, next func(Record[K, R]) error) (func(Record[K, answer[VO]]) error, error) {
 		rows, err := left.open(ctx)
 		if err != nil {
 			return nil, err
 		}
 		join := j.open(ctx)
-		var value []byte
+		answers := ctx.Shared(j, newAwaited)
+		var value, key []byte
 		return func(r Record[K, answer[VO]]) error {
 			row, found, err := rows.get(r.Key)
 			if err != nil {
@@ -211,12 +236,20 @@ func (j *foreignJoin[K, V, FK, VO, R]) startResolve(left view[K, V], values serd
 				}
 				current = hashOf(value)
 			}
-			if current != r.Value.hash {
+			last, waits := false, false
+			if len(answers) > 0 {
+				if key, err = own.Append(key[:0], r.Key); err != nil {
+					return ctx.Fail(fmt.Errorf("encode key: %w", err))
+				}
+				last, waits = answers.take(key, r.Value.hash)
+			}
+			out := Record[K, R]{Key: r.Key, Time: r.Time, Headers: r.Headers}
+			stale := current != r.Value.hash
+			if stale && (r.Value.there || j.left || !last && (waits || j.pointsSomewhere(r.Key, row.Value, found))) {
 				ctx.Drop(droppedStaleAnswer)
 				return nil
 			}
-			out := Record[K, R]{Key: r.Key, Time: r.Time, Headers: r.Headers}
-			if !found || !r.Value.there && !j.left {
+			if stale || !found || !r.Value.there && !j.left {
 				out.Tombstone = true
 				return next(out)
 			}
@@ -230,4 +263,11 @@ func (j *foreignJoin[K, V, FK, VO, R]) startResolve(left view[K, V], values serd
 			return next(out)
 		}, nil
 	}
+}
+
+func (j *foreignJoin[K, V, FK, VO, R]) pointsSomewhere(k K, v V, there bool) bool {
+	if there {
+		_, there = j.foreignKey(k, v)
+	}
+	return there
 }

@@ -240,6 +240,18 @@ func TestGoldenNamesOfStreamJoins(t *testing.T) {
 				| KS-AGGREGATE-STATE-STORE-02-repartition-source(KS-AGGREGATE-STATE-STORE-02-repartition)>KS-AGGREGATE-03{KS-AGGREGATE-STATE-STORE-02}>KT-TOSTREAM-07>KS-SINK-08(o1)
 				KS-AGGREGATE-STATE-STORE-02-repartition-source>KS-MERGE-10>KS-AGGREGATE-12{KS-AGGREGATE-STATE-STORE-11}>KT-TOSTREAM-16>KS-SINK-17(o2)
 				KS-AGGREGATE-STATE-STORE-02-repartition-source>KS-FILTER-09>KS-MERGE-10`},
+		{law: "a cogroup with one repartition of its own left calls it after the store", build: func(b *streams.Builder) {
+			s := in(b)
+			keyed := s.SelectKey(func(_, v string) string { return v })
+			keyed.GroupByKey().Count().ToStream().To("o1")
+			add := func(_, v, agg string) string { return agg + v }
+			keyed.GroupByKey().Cogroup(add).Cogroup(s.GroupBy(func(_, v string) string { return v }), add).Aggregate(func() string { return "" }).ToStream().To("o2")
+		}, opts: []streams.BuildOption{streams.Optimize(streams.MergeRepartitions)},
+			want: `KS-SOURCE-00(in)>KS-KEY-SELECT-01>KS-AGGREGATE-STATE-STORE-02-repartition-filter>KS-AGGREGATE-STATE-STORE-02-repartition-sink(KS-AGGREGATE-STATE-STORE-02-repartition)
+				KS-SOURCE-00>KS-KEY-SELECT-09>COGROUPKS-AGGREGATE-STATE-STORE-10-repartition-filter>COGROUPKS-AGGREGATE-STATE-STORE-10-repartition-sink(COGROUPKS-AGGREGATE-STATE-STORE-10-repartition)
+				| KS-AGGREGATE-STATE-STORE-02-repartition-source(KS-AGGREGATE-STATE-STORE-02-repartition)>KS-AGGREGATE-03{KS-AGGREGATE-STATE-STORE-02}>KT-TOSTREAM-07>KS-SINK-08(o1)
+				KS-AGGREGATE-STATE-STORE-02-repartition-source>COGROUPKS-AGGREGATE-17{COGROUPKS-AGGREGATE-STATE-STORE-10}>COGROUPKS-MERGE-19>KT-TOSTREAM-20>KS-SINK-21(o2)
+				COGROUPKS-AGGREGATE-STATE-STORE-10-repartition-source(COGROUPKS-AGGREGATE-STATE-STORE-10-repartition)>COGROUPKS-AGGREGATE-18{COGROUPKS-AGGREGATE-STATE-STORE-10}>COGROUPKS-MERGE-19`},
 	})
 }
 

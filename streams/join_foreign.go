@@ -126,7 +126,7 @@ func joinForeign[K, V, FK, VO, R any](t Table[K, V], other Table[FK, VO], j *for
 		}
 		w.t.AddStore(state.TimestampedKeyValue(j.names.store, serde.Serde[combinedKey[FK, K]](keys), serde.Serde[subscription[K]](subscriptionSerde[K]{k}), kept...))
 
-		subscriptions := topology.Connect(topology.NodeSpec{Name: j.names.subscribe}, j.startSubscribe(left, fk, v), in[0].(*topology.Edge[K, change[V]]))
+		subscriptions := topology.Connect(topology.NodeSpec{Name: j.names.subscribe}, j.startSubscribe(left, fk, k, v), in[0].(*topology.Edge[K, change[V]]))
 		subscriptions.AddSink(topology.SinkSpec[FK, subscription[K]]{Name: j.names.sink, Topic: j.names.registration, Key: fk, Value: subscriptionSerde[K]{k}, Partitioner: byForeign})
 		arrived := w.t.AddSource(topology.SourceSpec[FK, subscription[K]]{Name: j.names.source, Topics: []string{j.names.registration}, Key: fk, Value: subscriptionSerde[K]{k}})
 		received := topology.Connect(topology.NodeSpec{Name: j.names.receive, Stores: []string{j.names.store}}, j.startReceive(), arrived)
@@ -134,7 +134,7 @@ func joinForeign[K, V, FK, VO, R any](t Table[K, V], other Table[FK, VO], j *for
 		notified := topology.Connect(topology.NodeSpec{Name: j.names.notify, Stores: []string{j.names.store}}, j.startNotify(right, keys), in[1].(*topology.Edge[FK, change[VO]]))
 		answered.AddSink(topology.SinkSpec[K, answer[VO]]{Name: j.names.responseSink, Topic: j.names.response, Key: k, Value: answerSerde[VO]{fv}, Partitioner: toPartition(byOwn)}, notified)
 		responses := w.t.AddSource(topology.SourceSpec[K, answer[VO]]{Name: j.names.responseSource, Topics: []string{j.names.response}, Key: k, Value: answerSerde[VO]{fv}})
-		return topology.Connect(topology.NodeSpec{Name: j.names.resolve, Stores: leftRows.stores}, j.startResolve(leftRows, v), responses)
+		return topology.Connect(topology.NodeSpec{Name: j.names.resolve, Stores: leftRows.stores}, j.startResolve(leftRows, k, v), responses)
 	}
 	b.plan(n, left.plan, right.plan)
 	out := newTable(b, j.names.result, "JoinForeignKey", store, &c, n, t.key.carried(), &slot[R]{}, "")

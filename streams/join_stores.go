@@ -48,7 +48,7 @@ func (s *storeConfig) uncached() []state.Option {
 
 // keepRecords is the plan node of one side of a join: it passes a record on, then puts it into the side's store.
 func keepRecords[K, V any](name string, s *joinStore[K, V], nullKeys bool) *planNode {
-	return &planNode{name: name, wantsNullKeys: nullKeys, write: func(w *writer, in []any) any {
+	return &planNode{name: name, wantsNullKeys: nullKeys, dropsNullKeys: !nullKeys, write: func(w *writer, in []any) any {
 		if !s.write(w, name) {
 			return nil
 		}

@@ -92,7 +92,7 @@ func joinTable[K, V, VT, R any](s Stream[K, V], t Table[K, VT], kind joinKind, g
 	if err := checkHistory(&c, t.t.versioned, rows.history); err != nil {
 		return missingStream[K, R](b, inNode(name, err))
 	}
-	n := &planNode{name: name, copartitioned: true, lookups: 1, wantsNullKeys: !kind.needsRight, write: func(w *writer, in []any) any {
+	n := &planNode{name: name, copartitioned: true, lookups: 1, wantsNullKeys: !kind.needsRight, dropsNullKeys: kind.needsRight, write: func(w *writer, in []any) any {
 		if !buffer.write(w, name) {
 			return nil
 		}

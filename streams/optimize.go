@@ -9,6 +9,7 @@ import (
 func (b *Builder) optimize() {
 	if b.config.rewrites&MergeRepartitions != 0 {
 		b.mergeRepartitions()
+		b.nameCogroups()
 	}
 	if b.config.rewrites&SingleStoreSelfJoin != 0 {
 		b.joinSelves()
@@ -30,6 +31,7 @@ func (b *Builder) mergeRepartitions() {
 		}
 		spec := *m.repartitions[0].repartition
 		spec.nameAfterPrefix()
+		spec.merged = true
 		merged := m.repartitions[0].copyRepartition(&spec)
 		merged.id = m.n.id // it is written as soon as its parent is
 		for _, r := range m.repartitions {

@@ -33,6 +33,8 @@ type planNode struct {
 	lookups int
 	// wantsNullKeys says that records without a key must not be lost on the way here: left and outer stream joins (KIP-962).
 	wantsNullKeys bool
+	// usesNullKeys says that a user sees records without a key there, in a topic or in code; dropsNullKeys that none come through: aggregates, tables, inner joins.
+	usesNullKeys, dropsNullKeys bool
 	// window is set for an aggregate over windows: Suppress finds there when they close.
 	window *windowing
 	// selfJoin writes a join of two streams in place of write if both are one stream (SingleStoreSelfJoin); nil for other nodes.

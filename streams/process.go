@@ -6,7 +6,7 @@ import "github.com/millrace-go/millrace/topology"
 // changed behind it: a grouping or join goes through an internal topic first; ProcessValues keeps the key.
 func (s Stream[K, V]) Process[K2, V2 any](f func(*topology.ProcessorContext[K2, V2]) (topology.Processor[K, V], error), o ...ProcessOption) Stream[K2, V2] {
 	name, using := s.processor(f != nil, "KSTREAM-PROCESSOR-", o)
-	n := s.b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
+	n := s.b.plan(&planNode{name: name, usesNullKeys: true, write: func(w *writer, in []any) any {
 		if f == nil {
 			return nil
 		}
@@ -18,7 +18,7 @@ func (s Stream[K, V]) Process[K2, V2 any](f func(*topology.ProcessorContext[K2, 
 // ProcessValues hands the records to a processor that cannot change the key and is the stream of what it forwards.
 func (s Stream[K, V]) ProcessValues[V2 any](f func(*topology.FixedKeyContext[K, V2]) (topology.FixedKeyProcessor[K, V], error), o ...ProcessOption) Stream[K, V2] {
 	name, using := s.processor(f != nil, "KSTREAM-PROCESSVALUES-", o)
-	return then(s, &planNode{name: name, write: func(w *writer, in []any) any {
+	return then(s, &planNode{name: name, usesNullKeys: true, write: func(w *writer, in []any) any {
 		if f == nil {
 			return nil
 		}

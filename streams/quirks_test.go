@@ -1,6 +1,7 @@
 package streams_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -51,6 +52,18 @@ func TestQuirks(t *testing.T) {
 			toOut(t.Join(t, bothThere).GroupBy(func(k, v string) (string, string) { return v, k }).Count())
 		},
 			in: "in:a=A@1 in:b=A@2 in:a=B@3 in:b=-@4 in:c=-@5", want: "1:A-A=1@1,A-A=1@1 2:A-A=2@2,A-A=2@2 3:A-A=1@3,B-B=1@3,B-B=1@3 4:A-A=0@4"},
+		{law: "merged repartitions lose no null keys that somebody sees", opts: []streams.BuildOption{streams.Optimize(streams.MergeRepartitions)}, build: func(b *streams.Builder) {
+			keyed := b.Stream("in", serde.String, serde.String).TrySelectKey(func(_ context.Context, r streams.Record[string, string]) (string, error) {
+				if r.Value == "none" {
+					return "", streams.Null
+				}
+				return r.Value, nil
+			})
+			kept := keyed.Filter(func(_, _ string) bool { return true })
+			kept.GroupByKey().Count().ToStream().To("counts")
+			kept.To("out")
+		},
+			in: "in:a@1 in:none@2 in:a@3", want: "1:a=a@1 2:null=none@2 3:a=a@3"},
 		{law: "zero-join-window", build: func(b *streams.Builder) {
 			l, r := leftAndRight(b)
 			l.LeftJoinStream(r, window.Join{}, rightMaybe).To("out")

@@ -3,6 +3,7 @@ package streams
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/millrace-go/millrace/serde"
@@ -16,7 +17,10 @@ type repartitionSpec struct {
 	filterName, sinkName, sourceName string
 	partitions                       int  // 0: as many as the sources have
 	optimizable                      bool // made for a grouping, join or toTable, not by Repartition
-	nullKeys                         bool // set by relaxNullKeys: a left or outer join behind it wants them
+	merged                           bool // by MergeRepartitions: others than groupings and joins may be behind it
+	nullKeys                         bool // set by relaxNullKeys: somebody behind it wants them
+
+	cogroup string // the store of the cogroup that it was made for, if the grouping has no name: see nameCogroups
 }
 
 // topic is the undecorated name: the cluster's has the application id in front.
@@ -143,13 +147,24 @@ func keepKeys[K, V any](nulls bool) start[K, V, K, V] {
 }
 
 // relaxNullKeys lets null keys through the repartitions above left and outer joins (KIP-962), on the stream's side of joins with tables. So far up does
-// Kafka Streams go that even those before other repartitions and changes of the key are among them.
+// Kafka Streams go that even those before other repartitions and changes of the key are among them. Nor are they lost where MergeRepartitions has put a
+// repartition before what a user sees.
 func (b *Builder) relaxNullKeys() {
 	for _, n := range b.nodes {
 		if n.wantsNullKeys {
 			relaxAbove(n)
 		}
+		if n.repartition != nil && n.repartition.merged && n.showsNullKeys() {
+			n.repartition.nullKeys = true
+		}
 	}
+}
+
+// showsNullKeys says whether records without a key come from the node to a user, not counting what goes through another repartition.
+func (n *planNode) showsNullKeys() bool {
+	return slices.ContainsFunc(n.children, func(c *planNode) bool {
+		return c.usesNullKeys || c.repartition == nil && !c.dropsNullKeys && slices.Contains(c.feeds(), n) && c.showsNullKeys()
+	})
 }
 
 func relaxAbove(n *planNode) {

@@ -48,7 +48,7 @@ func (s Stream[K, V]) to(spec topology.SinkSpec[K, V], o []SinkOption) {
 		spec.DynamicName = "func"
 	}
 	spec.Partitioner = partitionerOf[K, V](s.b, spec.Name, &c)
-	s.b.plan(&planNode{name: spec.Name, write: func(w *writer, in []any) any {
+	s.b.plan(&planNode{name: spec.Name, usesNullKeys: true, write: func(w *writer, in []any) any {
 		spec.Key, spec.Value = s.key.resolve(w.b, spec.Name, "key"), s.value.resolve(w.b, spec.Name, "value")
 		if spec.Key == nil || spec.Value == nil {
 			return nil
@@ -135,5 +135,7 @@ func printSide[T any](w io.Writer, v T, null bool) {
 
 func (s Stream[K, V]) forEach(name string, given bool, f start[K, V, K, V]) {
 	s.b.require(given, name)
-	s.b.plan(operator(name, nil, f), s.n)
+	n := operator(name, nil, f)
+	n.usesNullKeys = true
+	s.b.plan(n, s.n)
 }

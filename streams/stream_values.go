@@ -83,5 +83,7 @@ func (s Stream[K, V]) TryPeek(f func(context.Context, Record[K, V]) error, o ...
 func (s Stream[K, V]) peek(o []NodeOption, given bool, f start[K, V, K, V]) Stream[K, V] {
 	name := s.b.name(o, "KSTREAM-PEEK-")
 	s.b.require(given, name)
-	return then(s, operator(name, nil, f), s.value)
+	n := operator(name, nil, f)
+	n.usesNullKeys = true
+	return then(s, n, s.value)
 }

@@ -79,7 +79,7 @@ func newTable[K, V any](b *Builder, name, verb, store string, c *nodeConfig, par
 		make()
 		return st.view()
 	}
-	t.plan = b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
+	t.plan = b.plan(&planNode{name: name, dropsNullKeys: true, write: func(w *writer, in []any) any {
 		if !st.write(w, name) {
 			return nil
 		}

@@ -173,7 +173,7 @@ func (s *windowStore[K, A]) storeName() string { return s.name }
 // windowOperator is the plan node of an aggregate over windows. forward makes of its children what takes changes.
 func windowOperator[K, V, A, K2, V2 any](name string, c *nodeConfig, st aggregateStore, open openWindows[K, V, A], olds func() bool,
 	forward func(next func(Record[K2, V2]) error) forwardWindow[K, A]) *planNode {
-	return &planNode{name: name, write: func(w *writer, in []any) any {
+	return &planNode{name: name, dropsNullKeys: true, write: func(w *writer, in []any) any {
 		if !st.write(w, name) {
 			return nil
 		}

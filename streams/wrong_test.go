@@ -415,7 +415,6 @@ var wrongPrograms = map[string]func(b *streams.Builder){
 	"cogroup-with-a-stream-of-another-builder": func(b *streams.Builder) {
 		textIn(b).GroupByKey().Cogroup(appended).Cogroup(textIn(streams.NewBuilder()).GroupByKey(), appended).Aggregate(empty)
 	},
-	"no-source": func(b *streams.Builder) {},
 
 	// Everything at once: all mistakes are told.
 	"several-mistakes": func(b *streams.Builder) {

@@ -89,9 +89,6 @@ type randomProgram struct {
 	partitions int // of each topic, for the answer
 	// base is the time from which on records come: windows of joins that would end before 0 end at 0, as in Kafka Streams.
 	base int64
-	// unmergeable: MergeRepartitions is left out. It loses records whose key is made null on their way to others than groupings and joins: see
-	// docs/decisions/0003-quirks-of-kafka-streams.md.
-	unmergeable bool
 	// onRecord is asked about each record of a source; an error ends the application. It may be nil.
 	onRecord func() error
 }

@@ -226,9 +226,6 @@ func (r piped) raw() streamstest.Raw {
 
 // topology builds the program. Where MergeRepartitions is refused, because what Kafka Streams makes of the plan cannot run, it is left out as the refusal says.
 func (p *randomProgram) topology(rewrites streams.Rewrite) (*topology.Topology, error) {
-	if p.unmergeable {
-		rewrites &^= streams.MergeRepartitions
-	}
 	b := streams.NewBuilder()
 	p.build(b)
 	top, err := b.Build(streams.Optimize(rewrites))

@@ -264,7 +264,6 @@ func drawKey(g *gen) bool {
 	}
 	n.ordered = n.ordered && form == "rename"
 	n.nulls = form == "try"
-	g.unmergeable = g.unmergeable || n.nulls
 	n.rekeyed = true
 	return true
 }

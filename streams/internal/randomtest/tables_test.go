@@ -208,7 +208,7 @@ func drawTablesJoin(g *gen) bool {
 	// A table that is joined with another one that comes of itself is told of a change once for each side, while the other one has changed already: an inner join
 	// finds nothing for a deleted row and keeps the result: see docs/decisions/0003-quirks-of-kafka-streams.md.
 	r, kind := l, "Join"
-	if !g.flip("with itself") {
+	if choose(g, "with", []string{"another", "another", "another", "itself"}) == "another" {
 		if r, ok = g.from(func(n *node) bool {
 			return n.kind == aTable && !n.global && !n.versions && n.roots&g.nodes[l].roots == 0
 		}); !ok {

@@ -28,6 +28,7 @@ type Task struct {
 	raw        *topology.Raw // the record that is being processed; nil between records
 	loading    *Queue        // whose head is being decoded
 	streamTime Time
+	headErr    error            // of a head that Ready has loaded: Process reports it
 	active     Time             // wall clock of the last record, -1: not known; only with Config.IdleAdvance
 	activeTime Time             // stream time then
 	requested  bool             // a node asked for a commit
@@ -174,10 +175,16 @@ func (t *Task) Push(q *Queue, raws []topology.Raw) {
 	q.push(raws)
 }
 
-// Ready tells whether Process would find a record, now being the wall clock. It remembers since when the task waits for empty partitions.
+// Ready tells whether Process would find a record, now being the wall clock. It remembers since when the task waits for empty partitions. What cannot be decoded
+// and what has no time does not count: where it waits, it loads heads for that, and leaves what fails to Process.
 func (t *Task) Ready(now Time) bool {
 	if len(t.queues) == 1 {
 		return t.queues[0].n > 0
+	}
+	if t.spec.Config.MaxTaskIdle >= 0 && t.headErr == nil {
+		if t.headErr = t.enterHeads(); t.headErr != nil {
+			return true
+		}
 	}
 	for i, q := range t.queues {
 		t.inputs[i] = input{buffered: q.n > 0, lag: q.lag, deadline: q.deadline}
@@ -252,19 +259,48 @@ func (t *Task) run(limit int) (n int, more bool, err error) {
 
 // choose takes the queue with the lowest head time, nil if all are empty.
 func (t *Task) choose() (*Queue, error) {
+	if err := t.headErr; err != nil {
+		t.headErr = nil
+		return nil, err
+	}
+	if err := t.offerNew(); err != nil {
+		return nil, err
+	}
+	return t.order.poll(), nil
+}
+
+// offerNew offers the queues that have got another head.
+func (t *Task) offerNew() error {
 	if q := t.last; q != nil {
 		if err := t.offer(q); err != nil {
-			return nil, err
+			return err
 		}
 		t.last = nil
 	}
 	for len(t.arrived) > 0 {
 		if err := t.offer(t.arrived[0]); err != nil {
-			return nil, err
+			return err
 		}
 		t.arrived = t.arrived[:copy(t.arrived, t.arrived[1:])]
 	}
-	return t.order.poll(), nil
+	return nil
+}
+
+// enterHeads is offerNew outside of Process: a panic of an extractor or a serde is its record's.
+func (t *Task) enterHeads() (err error) {
+	for again := true; again && err == nil; {
+		again, err = t.enterGuarded()
+	}
+	return err
+}
+
+func (t *Task) enterGuarded() (again bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			again, err = true, t.panicked(p)
+		}
+	}()
+	return false, t.offerNew()
 }
 
 // offer loads the head of a queue and enters it into the order; a queue whose records are all dropped stays out.

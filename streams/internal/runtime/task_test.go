@@ -174,6 +174,50 @@ func TestMaxTaskIdleWaitsForEmptyPartitions(t *testing.T) {
 	require.True(t, f.Ready(201_000))
 }
 
+// What will be dropped when it becomes the head is none of the records that a task waits for.
+func TestMaxTaskIdleWaitsForRecordsThatHaveATime(t *testing.T) {
+	t.Parallel()
+	top := topology.New()
+	top.AddSource(topology.SourceSpec[string, int64]{Name: "src", Topics: []string{"a", "b"}, Key: serde.String, Value: serde.Int64,
+		Timestamps: func(r topology.Record[string, int64], _ topology.RecordMetadata, _ runtime.Time) runtime.Time {
+			if r.Value == 13 {
+				panic("unlucky")
+			}
+			return r.Time
+		}}).Sink("snk", "out", serde.String, serde.Int64)
+	long := func(n byte) string { return string([]byte{0, 0, 0, 0, 0, 0, 0, n}) }
+	skips := true
+	f := fixed(t, top, runtime.Config{OnDeserializationError: func(context.Context, *runtime.Failure) runtime.Decision {
+		if skips {
+			return runtime.Skip
+		}
+		return runtime.Fail
+	}}, nil, "a", "b")
+	f.queue("a").SetLag(1)
+	f.queue("b").SetLag(1)
+	f.pushValue("a", "k", long(1), 1)
+	f.pushValue("b", "k", long(1), -5)
+	f.pushValue("b", "k", "three", 2)
+	f.pushValue("b", "k", long(13), 2)
+	require.False(t, f.Ready(0), "b has nothing")
+	require.Equal(t, 1, f.Buffered())
+	f.pushValue("b", "k", long(2), 3)
+	require.True(t, f.Ready(0))
+	f.pushValue("b", "k", long(3), -5)
+	require.Equal(t, 1, f.process(1))
+	f.pushValue("a", "k", long(4), 4)
+	require.True(t, f.Ready(0))
+	require.Equal(t, 1, f.process(1))
+	require.False(t, f.Ready(0), "behind the last record of b there is one without a time")
+
+	skips = false
+	f.pushValue("b", "k", "three", 5)
+	require.True(t, f.Ready(0))
+	n, err := f.Process(10)
+	require.Zero(t, n)
+	require.ErrorContains(t, err, "source src, record b/0@5: value: ")
+}
+
 func TestRecordsThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
 	build := func() *topology.Topology {
