@@ -43,9 +43,52 @@ func (c *Cache) reclaim() {
 // is linked through the entries keeps the order as well, but each write then touches two neighbours somewhere in memory: half of what a
 // cached count costs.)
 type update struct {
-	e      *entry
-	record RecordContext
-	base   []byte // the value that the store below holds, if the entry's flags say baseValue and old values are wanted
+	e *entry
+	// Of the record context; its headers are in more.
+	topic     string
+	partition int32
+	offset    int64
+	time      Time
+	more      *more // nil, mostly
+}
+
+// more is what few updates have. It is not changed: updates of a key share it.
+type more struct {
+	headers serde.Headers
+	base    []byte // the value that the store below holds, if the entry's flags say baseValue and old values are wanted
+}
+
+// record is the context that the update was made in.
+func (u *update) record() RecordContext {
+	r := RecordContext{Topic: u.topic, Partition: u.partition, Offset: u.offset, Time: u.time}
+	if u.more != nil {
+		r.Headers = u.more.headers
+	}
+	return r
+}
+
+func (u *update) base() []byte {
+	if u.more == nil {
+		return nil
+	}
+	return u.more.base
+}
+
+// updateOf is an update of an entry in a context. m is what it takes over of the update before it, or nil.
+func updateOf(e *entry, r *RecordContext, m *more) update {
+	var base []byte
+	if m != nil {
+		base = m.base
+	}
+	switch {
+	case len(r.Headers) > 0:
+		m = &more{r.Headers, base}
+	case base == nil:
+		m = nil
+	case len(m.headers) > 0:
+		m = &more{base: base}
+	}
+	return update{e: e, topic: r.Topic, partition: r.Partition, offset: r.Offset, time: r.Time, more: m}
 }
 
 // front is the part of the record cache that stands before one store.
@@ -96,7 +139,7 @@ func (e *Env) front(o *options) *front {
 // write writes through the cache into t: the store below and its listener hear of it at the next flush.
 func (f *front) write(t *table, key, value []byte, gone bool) {
 	e, known := t.touch(key)
-	var base []byte
+	var m *more
 	if e.flags&dirty == 0 {
 		f.held.dirty++
 		e.flags &^= baseAbsent | baseValue
@@ -107,13 +150,13 @@ func (f *front) write(t *table, key, value []byte, gone bool) {
 		default:
 			e.flags |= baseValue
 			if f.copies {
-				base = clone(e.value())
+				m = &more{base: clone(e.value())}
 			}
 		}
 	} else if last := f.held.find(e); last != nil {
-		base = last.base
+		m = last.more
 	} else if last := f.flushing.find(e); last != nil {
-		base = last.base
+		m = last.more
 		f.held.dirty++
 	}
 	if e.flags&resident != 0 {
@@ -128,7 +171,7 @@ func (f *front) write(t *table, key, value []byte, gone bool) {
 		f.held.compact()
 	}
 	e.update = f.held.first + uint32(len(f.held.log))
-	f.held.log = append(f.held.log, update{e, *f.record, base})
+	f.held.log = append(f.held.log, updateOf(e, f.record, m))
 	f.account(headersSize(f.record.Headers))
 	f.written = true
 }
@@ -188,7 +231,9 @@ func (f *front) flush(evicted *entry) (err error) {
 	}
 	for i := range f.flushing.log {
 		u := &f.flushing.log[i]
-		f.account(-headersSize(u.record.Headers))
+		if u.more != nil {
+			f.account(-headersSize(u.more.headers))
+		}
 		if u.e.update != f.flushing.first+uint32(i) || u.e.flags&dirty == 0 {
 			continue
 		}
@@ -203,8 +248,8 @@ func (f *front) flush(evicted *entry) (err error) {
 func (f *front) pass(u *update) error {
 	e := u.e
 	e.flags &^= dirty
-	*f.record = u.record
-	if err := f.flushOne(e, u.base); err != nil {
+	*f.record = u.record()
+	if err := f.flushOne(e, u.base()); err != nil {
 		return err
 	}
 	if e.flags&(absent|dirty) == absent {

@@ -101,7 +101,10 @@ func cacheFlush(t *rapid.T, s statetest.Setup) {
 	offset := int64(0)
 	write := func(t *rapid.T, value *string) {
 		offset++
-		*r.Record = state.RecordContext{Topic: "in", Offset: offset, Time: state.Time(offset), Headers: serde.Headers{{Key: fmt.Sprint(offset)}}}
+		*r.Record = state.RecordContext{Topic: fmt.Sprint("in", offset%2), Partition: int32(offset % 3), Offset: offset, Time: state.Time(offset)}
+		if rapid.Bool().Draw(t, "headers") {
+			r.Record.Headers = serde.Headers{{Key: fmt.Sprint(offset)}}
+		}
 		key := keys.Draw(t, "key")
 		change(t, r, kind, key, value)
 		dirty = slices.DeleteFunc(dirty, func(u update) bool { return u.key == key })

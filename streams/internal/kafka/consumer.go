@@ -57,7 +57,7 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 		kgo.Balancers(b),
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.FetchMaxBytes(4<<20),
+		kgo.FetchMaxBytes(2<<20),
 		kgo.FetchMaxPartitionBytes(512<<10),
 		kgo.SessionTimeout(c.SessionTimeout),
 		kgo.RebalanceTimeout(c.Rebalance),

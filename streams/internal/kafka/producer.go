@@ -20,8 +20,8 @@ import (
 	"github.com/millrace-go/millrace/topology"
 )
 
-// Producer writes a thread's records, in transactions under exactly-once. Keys and values are copied into chunks of memory that live until
-// their records are acknowledged: one allocation for some thousand records.
+// Producer writes a thread's records, in transactions under exactly-once. Records, keys and values are copied into slabs of memory that are used again when their records
+// are acknowledged.
 type Producer struct {
 	cl     *kgo.Client
 	adm    *kadm.Client
@@ -37,10 +37,10 @@ type Producer struct {
 	byTopic map[string]int
 	logs    map[runtime.TopicPartition]*changelog
 
-	records []kgo.Record
-	bytes   []byte
+	slab *slab // that the next record goes into
 
 	mu     sync.Mutex
+	free   []*slab
 	failed []failure
 	broken atomic.Bool // something is in failed
 
@@ -53,7 +53,6 @@ type sinkTopic struct {
 	partitions int32
 	sticky     int32 // of records without a key, until some were sent
 	unkeyed    int
-	promise    func(*kgo.Record, error)
 }
 
 type failure struct {
@@ -142,15 +141,15 @@ func (p *Producer) Send(o *topology.Outgoing) error {
 		part = t.sticky
 	}
 	r := p.record()
-	r.Topic, r.Partition, r.Timestamp = t.name, part, time.UnixMilli(int64(o.Time))
+	r.Record = kgo.Record{Topic: t.name, Partition: part, Timestamp: time.UnixMilli(int64(o.Time)), Headers: headers(o.Headers)}
+	r.log = nil
 	if !o.NoKey {
-		r.Key = p.copy(o.Key)
+		r.Key = r.slab.copy(o.Key)
 	}
 	if !o.Tombstone {
-		r.Value = p.copy(o.Value)
+		r.Value = r.slab.copy(o.Value)
 	}
-	r.Headers = headers(o.Headers)
-	return p.produce(r, t.promise)
+	return p.produce(r)
 }
 
 // size is about that of a record in a batch.
@@ -173,7 +172,7 @@ func (p *Producer) topic(name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.topics = append(p.topics, sinkTopic{name: name, partitions: n, sticky: rand.Int32N(n), promise: p.acknowledged})
+	p.topics = append(p.topics, sinkTopic{name: name, partitions: n, sticky: rand.Int32N(n)})
 	p.byTopic[name] = len(p.topics) - 1
 	return len(p.topics) - 1, nil
 }
@@ -213,10 +212,9 @@ func (p *Producer) Partitions(topic string) (int32, error) {
 
 // changelog is one partition of a changelog topic.
 type changelog struct {
-	p       *Producer
-	tp      runtime.TopicPartition
-	next    atomic.Int64 // behind the last acknowledged record; 0: none since Forget
-	promise func(*kgo.Record, error)
+	p    *Producer
+	tp   runtime.TopicPartition
+	next atomic.Int64 // behind the last acknowledged record; 0: none since Forget
 }
 
 // Changelog implements runtime.Collector.
@@ -225,12 +223,6 @@ func (p *Producer) Changelog(topic string, partition int32) (state.Changelog, er
 	c := p.logs[tp]
 	if c == nil {
 		c = &changelog{p: p, tp: tp}
-		c.promise = func(r *kgo.Record, err error) {
-			if err == nil {
-				c.next.Store(r.Offset + 1)
-			}
-			p.acknowledged(r, err)
-		}
 		p.logs[tp] = c
 	}
 	return c, nil
@@ -239,16 +231,15 @@ func (p *Producer) Changelog(topic string, partition int32) (state.Changelog, er
 // Log implements state.Changelog.
 func (c *changelog) Log(l state.LogRecord) error {
 	r := c.p.record()
-	r.Topic, r.Partition = c.tp.Topic, c.tp.Partition
+	r.Record = kgo.Record{Topic: c.tp.Topic, Partition: c.tp.Partition, Key: r.slab.copy(l.Key), Headers: headers(l.Headers)}
+	r.log = c
 	if !l.NoTime {
 		r.Timestamp = time.UnixMilli(int64(l.Time))
 	}
-	r.Key = c.p.copy(l.Key)
 	if !l.Tombstone {
-		r.Value = c.p.copy(l.Value)
+		r.Value = r.slab.copy(l.Value)
 	}
-	r.Headers = headers(l.Headers)
-	return c.p.produce(r, c.promise)
+	return c.p.produce(r)
 }
 
 // Next implements runtime.Producer.
@@ -268,25 +259,6 @@ func (p *Producer) Forget() {
 	}
 }
 
-func (p *Producer) record() *kgo.Record {
-	if len(p.records) == 0 {
-		p.records = make([]kgo.Record, 128)
-	}
-	r := &p.records[0]
-	p.records = p.records[1:]
-	return r
-}
-
-// copy keeps b for a record; the copy of empty bytes is not nil.
-func (p *Producer) copy(b []byte) []byte {
-	if len(b) > cap(p.bytes)-len(p.bytes) {
-		p.bytes = make([]byte, 0, max(64<<10, len(b)))
-	}
-	n := len(p.bytes)
-	p.bytes = append(p.bytes, b...)
-	return p.bytes[n:len(p.bytes):len(p.bytes)]
-}
-
 func headers(hs topology.Headers) []kgo.RecordHeader {
 	if len(hs) == 0 {
 		return nil
@@ -301,7 +273,7 @@ func headers(hs topology.Headers) []kgo.RecordHeader {
 	return out
 }
 
-func (p *Producer) produce(r *kgo.Record, promise func(*kgo.Record, error)) error {
+func (p *Producer) produce(r *sending) error {
 	if p.broken.Load() {
 		if err := p.lost(); err != nil {
 			return err
@@ -318,17 +290,14 @@ func (p *Producer) produce(r *kgo.Record, promise func(*kgo.Record, error)) erro
 		}
 	}
 	p.sent = true
-	p.cl.Produce(context.Background(), r, promise)
+	p.cl.Produce(context.Background(), &r.Record, r.promise)
 	return nil
 }
 
-// acknowledged is the promise of every record. It runs in kgo's goroutine.
-func (p *Producer) acknowledged(r *kgo.Record, err error) {
-	if err == nil {
-		return
-	}
+// failing keeps a failure for the thread.
+func (p *Producer) failing(f failure) {
 	p.mu.Lock()
-	p.failed = append(p.failed, failure{r, err})
+	p.failed = append(p.failed, f)
 	p.mu.Unlock()
 	p.broken.Store(true)
 }

@@ -10,6 +10,8 @@ import (
 const (
 	pollMax       = 3000                   // records of one poll: with what is left in the queues they last while the next are fetched
 	bufferedBytes = 32 << 20               // of a partition's queue, before it is paused; of a thread's, before it fetches no more while it has something to do
+	pauseFactor   = 5                      // a partition is paused that has so many times its bound of records, and not below
+	pauseRecords  = 8192 - pollMax         // records: another poll then fits into a ring of that many, and pausing throws away what the client has fetched ahead
 	maxChunk      = 500                    // records of one task before the others have their turn
 	idleWait      = 100 * time.Millisecond // how long a poll waits when there is nothing to do
 	sliceTime     = 50 * time.Millisecond  // how long the tasks process before the next look at events and the network
@@ -135,7 +137,7 @@ func (t *Thread) balance() {
 	for _, m := range t.tasks {
 		for tp, q := range m.queues {
 			switch n := q.Len(); {
-			case !m.paused[tp] && (n > 20*bound && n > 2*pollMax || q.Bytes() > bufferedBytes):
+			case !m.paused[tp] && (n > pauseFactor*bound && n > pauseRecords || q.Bytes() > bufferedBytes):
 				t.Consumer.Pause([]TopicPartition{tp})
 				m.paused[tp] = true
 			case m.paused[tp] && n <= bound/2 && q.Bytes() <= bufferedBytes/2:
