@@ -90,6 +90,20 @@ func TestDescribeQuorum(t *testing.T) {
 	}
 }
 
+// TestLogLevelsAreRefused: who asks for the log levels of the broker, or sets one, is told where that is done.
+func TestLogLevelsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := dialWire(t, start(t, nil))
+	describe := do[*kmsg.DescribeConfigsResponse](r, 4, &kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{
+		{ResourceType: kmsg.ConfigResourceTypeBrokerLogger, ResourceName: "1"}}}).Resources[0]
+	require.Equal(t, kerr.InvalidRequest.Code, describe.ErrorCode)
+	require.Contains(t, *describe.ErrorMessage, "--log-level")
+	alter := do[*kmsg.IncrementalAlterConfigsResponse](r, 1, &kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{
+		{ResourceType: kmsg.ConfigResourceTypeBrokerLogger, ResourceName: "1"}}}).Resources[0]
+	require.Equal(t, kerr.InvalidRequest.Code, alter.ErrorCode)
+	require.Contains(t, *alter.ErrorMessage, "--log-level")
+}
+
 // TestUpdateFeatures: the levels of the features are what they are.
 func TestUpdateFeatures(t *testing.T) {
 	t.Parallel()

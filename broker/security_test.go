@@ -504,12 +504,13 @@ func TestRulesForClientsWithoutAName(t *testing.T) {
 func TestLogInsEnd(t *testing.T) {
 	t.Parallel()
 	const lifetime = time.Hour
-	var passed atomic.Int64
+	begun := time.Now()
+	var passed atomic.Int64 // the broker's clock stands still otherwise
 	advance := func(d time.Duration) { passed.Add(int64(d)) }
 	b := start(t, func(c *broker.Config) {
 		secured(c)
 		c.Security.SessionLifetime = lifetime
-		c.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
+		c.Now = func() time.Time { return begun.Add(time.Duration(passed.Load())) }
 	})
 	lists := func(c *raw) error {
 		_, err := c.try(versioned(&kmsg.ListGroupsRequest{}, 4))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,7 +55,15 @@ func (n *Node) describeResource(r *wire.Request, rr kmsg.DescribeConfigsRequestR
 		extra := n.brokerConfigs(r.Conn.Listener)
 		return n.topics.DescribeBroker(extra), func(name string) bool { _, ok := extra[name]; return ok }, 0, nil
 	}
-	return nil, nil, kerr.InvalidRequest.Code, fmt.Errorf("resources of type %s have no configs here", rr.ResourceType)
+	return nil, nil, kerr.InvalidRequest.Code, noConfigs(rr.ResourceType)
+}
+
+// noConfigs says why a resource can neither be described nor altered.
+func noConfigs(kind kmsg.ConfigResourceType) error {
+	if kind == kmsg.ConfigResourceTypeBrokerLogger {
+		return errors.New("the log level is set where the broker is started, not here: --log-level, or the Logger of the program that it is part of")
+	}
+	return fmt.Errorf("resources of type %s have no configs here", kind)
 }
 
 // checkBrokerName accepts this broker's id, what older versions of this program call broker 0, and the empty name of the

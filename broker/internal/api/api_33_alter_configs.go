@@ -74,7 +74,7 @@ func (n *Node) alterResource(r *wire.Request, res resource, seen map[resource]bo
 			return n.topicCode(err), err
 		}
 	default:
-		return kerr.InvalidRequest.Code, fmt.Errorf("resources of type %s have no configs here", res.kind)
+		return kerr.InvalidRequest.Code, noConfigs(res.kind)
 	}
 	if !dryRun {
 		n.applySettings()
