@@ -160,7 +160,7 @@ func TestRunnerReadsACase(t *testing.T) {
 	require.Equal(t, `pipe in null -> x0000000000000003 @ -1 {h=null}`, c.Steps[0].String())
 	require.Equal(t, "wall clock + 5", c.Steps[1].String())
 	require.Equal(t, `"a" -> null @ producer's {h=x00}`, c.Expected.Steps[0].Produced["out"][0].String())
-	require.Equal(t, expectedRow{fields: []string{`"a"`, "10", "x01", "12", `{h="1"}`}, timed: true}, c.Expected.Stores["w"][0])
+	require.Equal(t, expectedRow{fields: []string{`"a"`, "10", "x01", "12", `{h="1"}`}, timed: true, headers: true}, c.Expected.Stores["w"][0])
 	require.False(t, c.Expected.Stores["kv"][0].timed)
 	cfg, build, err := configuration(c)
 	require.NoError(t, err)
