@@ -49,6 +49,9 @@ var (
 	responses = newPool(64 << 20)
 )
 
+// errFile is wrapped by errors of a file that was to be sent, as opposed to those of the connection.
+var errFile = errors.New("records cannot be read from their file")
+
 // Sized is implemented by responses that know about how long they will be.
 type Sized interface{ SizeHint() int }
 
@@ -399,7 +402,11 @@ func (c *Conn) write(answers <-chan answer) {
 
 func (c *Conn) writeAnswer(a answer, resp kmsg.Response) error {
 	resp.SetVersion(a.version)
-	return c.writeOne(a.correlationID, resp)
+	err := c.writeOne(a.correlationID, resp)
+	if errors.Is(err, errFile) { // which is not the client's fault, and the client cannot be told in the middle of an answer
+		c.s.log.Error("an answer was cut off", "peer", c.peer, "err", err)
+	}
+	return err
 }
 
 func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {

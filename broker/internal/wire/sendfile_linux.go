@@ -85,10 +85,14 @@ func (p *Piece) send(fd int) error {
 		return err
 	}
 	n, err := syscall.Sendfile(fd, int(p.Fd), &p.Pos, int(min(p.Len, sendChunk)))
-	if n == 0 && err == nil {
-		return fmt.Errorf("position %d of a file: %w", p.Pos, io.ErrUnexpectedEOF)
+	switch {
+	case n > 0:
+		p.Len -= int64(n)
+	case err == nil:
+		err = fmt.Errorf("%w: position %d: %w", errFile, p.Pos, io.ErrUnexpectedEOF)
+	case err != syscall.EAGAIN && err != syscall.EINTR && err != syscall.EPIPE && err != syscall.ECONNRESET:
+		err = fmt.Errorf("%w: position %d: %w", errFile, p.Pos, err)
 	}
-	p.Len -= int64(max(n, 0))
 	return err
 }
 

@@ -95,7 +95,18 @@ func TestSendFilesFails(t *testing.T) {
 	f := testFile(t, randomBytes(100))
 	client, server := tcpPair(t)
 	go func() { _, _ = io.Copy(io.Discard, client) }() // it ends with the test
-	require.ErrorIs(t, sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: f.Fd(), Len: 101}}), io.ErrUnexpectedEOF)
+	err := sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: f.Fd(), Len: 101}})
+	require.ErrorIs(t, err, errFile)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.NoError(t, f.Close())
+	require.ErrorIs(t, sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: 1 << 20, Len: 1}}), errFile, "no such file")
+
+	gone, server := tcpPair(t)
+	require.NoError(t, gone.Close())
+	f = testFile(t, make([]byte, 16<<20))
+	err = sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: f.Fd(), Len: 16 << 20}})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, errFile, "the client has gone, nothing is wrong with the file")
 
 	f = testFile(t, make([]byte, 16<<20))
 	_, server = tcpPair(t)
