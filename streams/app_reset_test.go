@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +119,39 @@ func TestAppDoesNotBeginWithoutOffset(t *testing.T) {
 	app.caughtUp()
 	app.stop()
 	require.Equal(t, []string{"NEW"}, c.values("out"))
+}
+
+// What a log has deleted behind a committed offset is gone: the partition goes on where the configuration says.
+func TestAppGoesOnBehindWhatWasDeleted(t *testing.T) {
+	t.Parallel()
+	for reset, want := range map[topology.ResetKind][]string{
+		topology.ResetEarliest: {"1", "3", "4"},
+		topology.ResetLatest:   {"1", "4"},
+	} {
+		c := newCluster(t)
+		c.topics(1, "in", "out")
+		b := streams.NewBuilder()
+		b.Stream("in", serde.String, serde.String, streams.Earliest()).To("out")
+		top := build(t, b)
+		cfg := c.config("deleted")
+		cfg.Reset = reset
+		c.produce("in", "k=1")
+		a := c.run(top, cfg)
+		a.caughtUp()
+		a.stop()
+		c.produce("in", "k=2", "k=3")
+		var to kadm.Offsets
+		to.AddOffset("in", 0, 2, -1)
+		_, err := c.adm.DeleteRecords(c.ctx, to)
+		require.NoError(t, err)
+		a = c.run(top, cfg)
+		require.NoError(t, a.Wait(c.ctx, streams.Running))
+		c.until("it goes on", func() bool {
+			c.produce("in", "k=4")
+			return a.Processed() > 0
+		})
+		a.caughtUp()
+		a.stop()
+		require.Equal(t, want, slices.Compact(c.values("out")))
+	}
 }

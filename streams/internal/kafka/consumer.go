@@ -50,10 +50,14 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	k.hangUp = cancel
 	topics, pattern := plan.Subscription()
+	outOfRange := kgo.NewOffset().AtStart() // where a partition goes on whose committed offset its log does not have any more
+	if c.Reset == topology.ResetLatest {
+		outOfRange = kgo.NewOffset().AtEnd()
+	}
 	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-consumer"),
 		kgo.WithContext(ctx),
 		kgo.ConsumerGroup(c.ApplicationID),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(outOfRange),
 		kgo.Balancers(b),
 		kgo.DisableAutoCommit(),
 		kgo.FetchMaxWait(100*time.Millisecond),
@@ -155,8 +159,12 @@ func (k *Consumer) begin(m map[string]map[int32]kgo.Offset) {
 	defer k.mu.Unlock()
 	for t, ps := range m {
 		for p, o := range ps {
-			if at, ok := k.starts[runtime.TopicPartition{Topic: t, Partition: p}]; ok && o.EpochOffset().Offset < 0 {
+			switch at, ok := k.starts[runtime.TopicPartition{Topic: t, Partition: p}]; {
+			case o.EpochOffset().Offset >= 0:
+			case ok:
 				ps[p] = kgo.NewOffset().At(at)
+			default:
+				ps[p] = kgo.NewOffset().AtStart()
 			}
 		}
 	}
