@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,14 +58,10 @@ func build(w string) (*topology.Topology, error) {
 	if !ok {
 		in = map[bool]string{true: "lines", false: "in"}[w == "W4"]
 	}
-	if w == "W0" { // the function of the hand-written twin: what differs is the framework
-		b.Stream(in, serde.String, serde.Bytes).
-			Filter(func(_ string, v []byte) bool { return len(v) > 0 }).
-			MapValues(func(v []byte) []byte { mark(); return bytes.ToUpper(v) }).To("out")
-		return b.Build()
-	}
 	records := b.Stream(in, serde.String, serde.String)
 	switch w {
+	case "W0":
+		records.Filter(func(_, v string) bool { return v != "" }).MapValues(func(v string) string { mark(); return strings.ToUpper(v) }).To("out")
 	case "W1":
 		records.GroupByKey().
 			Aggregate(func() int64 { return 0 }, func(_, _ string, n int64) int64 { mark(); return n + 1 }, streams.As("counts")).
