@@ -79,6 +79,30 @@ func TestStoresInMemory(t *testing.T) {
 	}
 }
 
+// TestTombstoneHeadersAreOfStoresOnDisk checks which changelogs carry a delete's headers: those of stores that Kafka Streams gives a format.
+func TestTombstoneHeadersAreOfStoresOnDisk(t *testing.T) {
+	t.Parallel()
+	b := streams.NewBuilder()
+	in := b.Table("in", serde.String, serde.String, streams.As("default"))
+	same := func(v string) string { return v }
+	in.MapValues(same, streams.As("memory"), streams.InMemory())
+	in.MapValues(same, streams.As("disk"), streams.OnDisk())
+	in.MapValues(same, streams.As("versions"), streams.Versioned(time.Hour))
+	top, err := b.Build(streams.StoresInMemory(), streams.TombstoneHeaders())
+	require.NoError(t, err)
+	d, err := streamstest.New(top, streams.Config{ApplicationID: "app"})
+	require.NoError(t, err)
+	require.NoError(t, d.Pipe(streamstest.Raw{Topic: "in", Key: []byte("k"), Value: []byte("v")}))
+	d.Discard()
+	require.NoError(t, d.Pipe(streamstest.Raw{Topic: "in", Key: []byte("k"), Time: 1, Headers: topology.Headers{{Key: "h", Value: []byte("1")}}}))
+	headers := map[string]int{}
+	for _, r := range d.Produced() {
+		headers[r.Topic] = len(r.Headers)
+	}
+	require.Equal(t, map[string]int{"app-default-changelog": 0, "app-memory-changelog": 0, "app-disk-changelog": 1, "app-versions-changelog": 0}, headers)
+	require.NoError(t, d.Close())
+}
+
 func TestPrintsWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
