@@ -239,6 +239,7 @@ func drawWindows(g *gen) bool {
 	}
 	n := g.derive(fmt.Sprintf("%s.WindowedBy(%s).%s %s", group.text, w.text, f.name, text), aWindows, in)
 	n.settled, n.ordered, n.nulls, n.rekeyed, n.zeros, n.final = false, true, false, false, f.begun, onClose
+	n.unsaid = w.session && !onClose
 	if onClose {
 		n.wait++
 	}
@@ -342,6 +343,7 @@ func drawCogroup(g *gen) bool {
 	}
 	n := g.derive(fmt.Sprintf("%s.Cogroup(a+v).Cogroup(%s, a+3v).Aggregate(0) %s", ga.text, gb.text, text), kind, a, b)
 	n.settled, n.ordered, n.nulls, n.rekeyed, n.zeros = false, true, false, false, true
+	n.unsaid = w.session
 	n.make = func(_ *streams.Builder, in []handle) handle {
 		c := ga.group(in[0].s).Cogroup(func(_ string, v, a int64) int64 { return a + v }).
 			Cogroup(gb.group(in[1].s), func(_ string, v, a int64) int64 { return a + 3*v })

@@ -56,6 +56,9 @@ type traits struct {
 	rekeyed bool
 	// zeros: the initial value of an aggregate, 0, may be told as the old value of a row that is new.
 	zeros bool
+	// unsaid: sessions may change without saying what they were, so that a filter keeps a row that does not match any more: see
+	// docs/decisions/0003-quirks-of-kafka-streams.md.
+	unsaid bool
 	// versions: a versioned table.
 	versions bool
 	// global: a global table, which can only be joined.
@@ -242,6 +245,7 @@ func (g *gen) derive(text string, kind nodeKind, in ...int) node {
 		n.nulls = n.nulls || p.nulls
 		n.rekeyed = n.rekeyed || p.rekeyed
 		n.zeros = n.zeros || p.zeros
+		n.unsaid = n.unsaid || p.unsaid
 		n.settled = n.settled && p.settled
 		n.wait = max(n.wait, p.wait)
 		n.roots |= p.roots

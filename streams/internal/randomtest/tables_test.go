@@ -381,7 +381,11 @@ func drawWindowTable(g *gen) bool {
 		return false
 	}
 	p, v := choose(g, "predicate", predicates), choose(g, "function", valueFuncs)
-	form := choose(g, "form", []string{"suppress", "filter", "map"})
+	forms := []string{"suppress", "filter", "map"}
+	if g.nodes[in].unsaid {
+		forms = []string{"suppress", "map"}
+	}
+	form := choose(g, "form", forms)
 	switch {
 	case form == "filter":
 		n := g.derive(fmt.Sprintf("n%d.Filter(%s)", in, p.name), aWindows, in)
