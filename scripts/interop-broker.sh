@@ -47,7 +47,7 @@ for guarantee in at_least_once exactly_once_v2; do
   streams=$!
   if [ "$guarantee" = exactly_once_v2 ]; then
     # It is killed as soon as the program runs, and again and again while it does.
-    until grep -q '^restored' "$work/$guarantee.err"; do kill -0 $streams || fail "Java Kafka Streams does not start"; sleep 0.05; done
+    until grep -qs '^restored' "$work/$guarantee.err"; do kill -0 $streams || fail "Java Kafka Streams does not start"; sleep 0.05; done
     kills=0
     while [ $kills -lt 5 ] && kill -0 $streams 2>/dev/null && [ ! -s "$work/$guarantee.out" ]; do restart KILL; kills=$((kills + 1)); sleep 1; done
     echo "           the broker was killed $kills times"

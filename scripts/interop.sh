@@ -55,7 +55,7 @@ for kill in 1 2 3; do
   again &
   until grep -q ' s .* records' "$work/third.err" 2>/dev/null || ! kill -0 $! 2>/dev/null; do sleep 0.1; done # it has worked for a second
   pkill -9 -f "^$work/wordcount" || fail "wordcount has ended before it was killed: $(cat "$work/third.err")"
-  wait $! 2>/dev/null || true
+  { wait $!; } 2>/dev/null || true
   mv "$work/third.err" "$work/third.$kill.err"
 done
 again || fail "wordcount after three kills: $(cat "$work/third.err")"
