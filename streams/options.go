@@ -213,7 +213,8 @@ func FromDuration(d time.Duration) sourceOpt {
 }
 
 // NoReset fails the application where no offset is committed (Kafka's none): for sources of which no record may be read twice or passed over because offsets have
-// gone. The offsets of the first start have to be committed by other means.
+// gone. The offsets of the first start have to be committed by other means. A committed offset whose records retention has deleted is not noticed: such a partition goes on
+// where Config.Reset says.
 func NoReset() sourceOpt { return resetOpt(topology.Reset{Kind: topology.ResetNone}) }
 
 // Timestamps sets the source's timestamp extractor.
