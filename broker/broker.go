@@ -131,7 +131,6 @@ func (c Config) shown() map[string]string {
 		"group.consumer.heartbeat.interval.ms": c.Groups.ConsumerHeartbeatInterval,
 		"transactional.id.expiration.ms":       c.Limits.TransactionalIDExpiry,
 		"socket.request.max.bytes":             c.Limits.FrameBytes,
-		"socket.send.buffer.bytes":             max(-1, c.SendBuffer),
 		"queued.max.request.bytes":             c.Limits.InFlightBytes,
 		"fetch.max.bytes":                      c.Limits.FetchBytes,
 		"max.connections":                      c.Limits.Connections,

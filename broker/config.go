@@ -52,10 +52,6 @@ type Config struct {
 	Advertised string
 	// Listeners are further TCP listeners: clients of each are told to connect to that listener's address.
 	Listeners []Listener
-	// SendBuffer is the size of the send buffer of a TCP connection in bytes (SO_SNDBUF), socket.send.buffer.bytes in Kafka's
-	// words. Default 102,400, as in Kafka: what is under way stays in the processor's caches. A negative number leaves it to
-	// the operating system, for clients with a long way.
-	SendBuffer int
 	// Insecure allows an address that other machines can reach, although nothing is encrypted or nobody authenticates.
 	Insecure bool
 	// Security says who may connect over TCP and what they may do. The default is everybody, and everything.
@@ -155,7 +151,6 @@ func setDefault[T comparable](v *T, def T) {
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	setDefault(&c.NumPartitions, 1)
-	setDefault(&c.SendBuffer, 102_400)
 	setDefault(&c.SyncEvery, time.Second)
 	setDefault(&c.MaintainEvery, 15*time.Second)
 	setDefault(&c.RetentionEvery, 5*time.Minute)

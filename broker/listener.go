@@ -115,26 +115,9 @@ func (b *Broker) openSockets(ctx context.Context) error {
 				return errors.Join(fmt.Errorf("listen on %s: %w", spec.Listen, err), l.Close())
 			}
 		}
-		if b.cfg.SendBuffer > 0 {
-			l = sendBufferListener{l, b.cfg.SendBuffer}
-		}
 		b.sockets = append(b.sockets, newSocket(spec, l, config))
 	}
 	return nil
-}
-
-// sendBufferListener sets the send buffer of every connection.
-type sendBufferListener struct {
-	net.Listener
-	bytes int
-}
-
-func (l sendBufferListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(l.bytes) // a connection with another buffer, or one that has ended, serves as well
-	}
-	return c, err
 }
 
 func newSocket(spec Listener, l net.Listener, config *tls.Config) socket {

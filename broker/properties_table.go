@@ -36,7 +36,6 @@ var properties = map[string]func(*Config, string) error{
 	"transactional.id.expiration.ms": millis(func(c *Config, d time.Duration) { c.Limits.TransactionalIDExpiry = d }, 1),
 
 	"socket.request.max.bytes":     number(func(c *Config, n int64) { c.Limits.FrameBytes = int(n) }, 1024, math.MaxInt32),
-	"socket.send.buffer.bytes":     setSendBuffer,
 	"queued.max.request.bytes":     number(setQueuedBytes, -1, math.MaxInt64),
 	"fetch.max.bytes":              number(func(c *Config, n int64) { c.Limits.FetchBytes = int(n) }, 1024, math.MaxInt32),
 	"max.connections":              number(func(c *Config, n int64) { c.Limits.Connections = int(n) }, 1, math.MaxInt32),
@@ -103,7 +102,7 @@ func namesByReason() map[string]string {
 		oneBroker: "broker.rack security.inter.broker.protocol sasl.mechanism.inter.broker.protocol sasl.mechanism.controller.protocol " +
 			"early.start.listeners request.timeout.ms",
 		noPool:   "num.network.threads num.io.threads background.threads num.recovery.threads.per.data.dir",
-		bySystem: "socket.receive.buffer.bytes socket.listen.backlog.size",
+		bySystem: "socket.send.buffer.bytes socket.receive.buffer.bytes socket.listen.backlog.size",
 		noSetting: "log.cleaner.dedupe.buffer.size log.cleaner.enable log.cleaner.io.buffer.load.factor " +
 			"log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second log.cleaner.threads log.dir.failure.timeout.ms " +
 			"log.initial.task.delay.ms delete.topic.enable connection.failed.authentication.delay.ms " +
@@ -200,16 +199,6 @@ func setQueuedBytes(c *Config, n int64) {
 	if n >= 1024 {
 		c.Limits.InFlightBytes = n
 	}
-}
-
-// setSendBuffer refuses buffers that do not hold two segments of the loopback interface: there a client would get one each
-// time that its acknowledgement's delay, 40 ms, is over.
-func setSendBuffer(c *Config, v string) error {
-	if v == "-1" {
-		c.SendBuffer = -1
-		return nil
-	}
-	return number(func(c *Config, n int64) { c.SendBuffer = int(n) }, 64<<10, math.MaxInt32)(c, v)
 }
 
 // setFlushMessages understands the one value that asks for a sync before each acknowledgement.

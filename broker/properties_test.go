@@ -51,7 +51,7 @@ func TestConfigFromProperties(t *testing.T) {
 		"log.dirs":                       "/data", "num.partitions": "3", "log.retention.hours": "168", "log.segment.bytes": "1048576", "log.roll.hours": "1",
 		"group.initial.rebalance.delay.ms": "3000", "offsets.topic.replication.factor": "1", "auto.create.topics.enable": "false",
 		"replica.lag.time.max.ms": "1", "zookeeper.connect": "localhost:2181", "socket.request.max.bytes": "2048",
-		"offsets.retention.minutes": "10", "log.flush.interval.ms": "250", "max.connections": "7", "socket.send.buffer.bytes": "200000",
+		"offsets.retention.minutes": "10", "log.flush.interval.ms": "250", "max.connections": "7",
 	})
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:9092", cfg.Listen)
@@ -62,7 +62,6 @@ func TestConfigFromProperties(t *testing.T) {
 	require.Equal(t, map[string]string{"log.retention.ms": "604800000", "log.segment.bytes": "1048576", "log.roll.ms": "3600000"}, cfg.Configs)
 	require.Equal(t, broker.Groups{InitialRebalanceDelay: 3 * time.Second, OffsetRetention: 10 * time.Minute}, cfg.Groups)
 	require.Equal(t, broker.Limits{FrameBytes: 2048, Connections: 7}, cfg.Limits)
-	require.Equal(t, 200_000, cfg.SendBuffer)
 	require.Equal(t, broker.SyncInterval, cfg.Sync)
 	require.Equal(t, 250*time.Millisecond, cfg.SyncEvery)
 	require.Equal(t, broker.Security{}, cfg.Security)

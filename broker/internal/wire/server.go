@@ -176,6 +176,7 @@ func (s *Server) ServeConn(nc net.Conn, info *Listener) {
 	go func() {
 		defer s.wg.Done()
 		defer s.forget(c)
+		hurry(nc)
 		c.serve()
 	}()
 }
