@@ -105,12 +105,7 @@ func (a *App) eachStore(name string, global bool, f func(any) error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	for _, t := range threads {
-		if err := a.queryError(t.EachStore(ctx, name, !a.config.ReadUncommitted, f)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.queryError(runtime.EachStore(ctx, threads, name, !a.config.ReadUncommitted, f))
 }
 
 // queryError says what an error of a thread means to somebody who asks.

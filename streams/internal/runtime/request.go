@@ -48,6 +48,27 @@ func (t *Thread) EachStore(ctx context.Context, name string, committed bool, f f
 	return failed
 }
 
+// EachStore calls f with the store of that name of each task of several threads, see [Thread.EachStore]. It fails with ErrUnsettled, too, when the group has moved
+// tasks meanwhile: one that went from a thread to another would be left out or be there twice.
+func EachStore(ctx context.Context, threads []*Thread, name string, committed bool, f func(store any) error) error {
+	moves := func() (n int64) {
+		for _, t := range threads {
+			n += t.moves.Load()
+		}
+		return n
+	}
+	before := moves()
+	for _, t := range threads {
+		if err := t.EachStore(ctx, name, committed, f); err != nil {
+			return err
+		}
+	}
+	if moves() != before {
+		return ErrUnsettled
+	}
+	return nil
+}
+
 // holders are the tasks that have a store of that name, in order; settled is false while one of them does not run yet or partitions are between two owners.
 func (t *Thread) holders(name string) (ids []topology.TaskID, settled bool) {
 	settled = t.assigned && !t.moving

@@ -76,10 +76,11 @@ type Thread struct {
 	lastPurge  time.Time
 	lastCommit time.Time
 	lastApply  time.Time
-	idleSince  time.Time // zero while there is something to do
-	running    bool      // what Listener.Running was told last
-	assigned   bool      // the group has answered at least once
-	moving     bool      // partitions are between two owners, as far as the group has said
+	idleSince  time.Time    // zero while there is something to do
+	running    bool         // what Listener.Running was told last
+	assigned   bool         // the group has answered at least once
+	moving     bool         // partitions are between two owners, as far as the group has said
+	moves      atomic.Int64 // how often the group has given or taken partitions
 	processed  atomic.Int64
 	commits    atomic.Int64
 	requests   chan *request                      // answered between records

@@ -14,6 +14,9 @@ import (
 // handle answers one event of the group.
 func (t *Thread) handle(ctx context.Context, e Event) error {
 	defer e.Done()
+	if e.Kind != Fetched && len(e.Partitions) > 0 {
+		t.moves.Add(1)
+	}
 	switch e.Kind {
 	case Assigned:
 		t.moving = e.Moving

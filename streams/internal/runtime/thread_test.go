@@ -183,37 +183,46 @@ func (c *steered) Poll(ctx context.Context, wait time.Duration, _ int, _ func(ru
 	return nil
 }
 
+// steeredThread runs a thread with a store "s" until ctx ends. tell returns when the thread has handled an event.
+func steeredThread(ctx context.Context, t *testing.T) (thread *runtime.Thread, tell func(runtime.Event), ended chan error) {
+	in := &steered{events: make(chan runtime.Event)}
+	ref := topology.NamedStore[state.KeyValueStore[string, string]]("s")
+	top := processed(func(c *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+		c.Store(ref)
+		return processor(func(_ context.Context, r record) error { return c.Forward(r) }), nil
+	}, ref)
+	top.AddStore(state.KeyValue("s", serde.String, serde.String, state.WithoutLogging()))
+	require.NoError(t, top.Err())
+	thread = runtime.NewThread(runtime.ThreadSpec{
+		Name: "1", Topology: top, Config: &runtime.Config{ApplicationID: "app", BufferedRecords: 100}, Consumer: in, Producer: &output{}, Reader: ends{},
+		Subtopology: func(string) (topology.SubtopologyID, bool) { return 0, true },
+		Logger:      slog.New(slog.DiscardHandler), CommitInterval: time.Second, MaxStep: time.Hour,
+	})
+	ended = make(chan error)
+	go func() { ended <- thread.Run(ctx) }()
+	tell = func(e runtime.Event) {
+		done := make(chan struct{})
+		e.Done = func() { close(done) }
+		in.events <- e
+		<-done
+	}
+	return thread, tell, ended
+}
+
+func partition(n int32) []runtime.TopicPartition {
+	return []runtime.TopicPartition{{Topic: "in", Partition: n}}
+}
+
 // A question about a store is refused while a task that has it is on its way, to the thread or from it: its rows would be missing in the answer.
 func TestAQuestionIsRefusedWhileTasksAreOnTheirWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		in := &steered{events: make(chan runtime.Event)}
-		ref := topology.NamedStore[state.KeyValueStore[string, string]]("s")
-		top := processed(func(c *topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
-			c.Store(ref)
-			return processor(func(_ context.Context, r record) error { return c.Forward(r) }), nil
-		}, ref)
-		top.AddStore(state.KeyValue("s", serde.String, serde.String, state.WithoutLogging()))
-		require.NoError(t, top.Err())
-		thread := runtime.NewThread(runtime.ThreadSpec{
-			Name: "1", Topology: top, Config: &runtime.Config{ApplicationID: "app", BufferedRecords: 100}, Consumer: in, Producer: &output{}, Reader: ends{},
-			Subtopology: func(string) (topology.SubtopologyID, bool) { return 0, true },
-			Logger:      slog.New(slog.DiscardHandler), CommitInterval: time.Second, MaxStep: time.Hour,
-		})
-		ended := make(chan error)
-		go func() { ended <- thread.Run(ctx) }()
-		tell := func(e runtime.Event) {
-			done := make(chan struct{})
-			e.Done = func() { close(done) }
-			in.events <- e
-			<-done
-		}
+		thread, tell, ended := steeredThread(ctx, t)
 		stores := func() (n int, err error) {
 			err = thread.EachStore(ctx, "s", true, func(any) error { n++; return nil })
 			return n, err
 		}
-		partition := func(n int32) []runtime.TopicPartition { return []runtime.TopicPartition{{Topic: "in", Partition: n}} }
 		refused := func(why string) {
 			t.Helper()
 			n, err := stores()
@@ -248,5 +257,47 @@ func TestAQuestionIsRefusedWhileTasksAreOnTheirWay(t *testing.T) {
 		answered(0)
 		cancel()
 		require.NoError(t, <-ended)
+	})
+}
+
+// A task that goes from one thread to the other between their answers would be there twice, or not at all.
+func TestAQuestionToSeveralThreadsIsRefusedWhenTasksMoveMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		a, tellA, endedA := steeredThread(ctx, t)
+		b, tellB, endedB := steeredThread(ctx, t)
+		known := runtime.Event{Kind: runtime.Fetched, Committed: map[runtime.TopicPartition]runtime.Committed{partition(0)[0]: {}, partition(1)[0]: {}}}
+		ask := func(threads []*runtime.Thread, f func(any) error) error {
+			err := runtime.ErrUnsettled
+			for turns := 0; errors.Is(err, runtime.ErrUnsettled) && turns < 100; turns++ {
+				synctest.Wait()
+				err = runtime.EachStore(ctx, threads, "s", true, f)
+			}
+			return err
+		}
+		none := func(any) error { return nil }
+		for _, tell := range []func(runtime.Event){tellA, tellB} {
+			tell(runtime.Event{Kind: runtime.Assigned, Partitions: partition(0)})
+			tell(known)
+		}
+		require.NoError(t, ask([]*runtime.Thread{a, b}, none))
+
+		// After the answer of a, b gets one of its tasks, and has it running before it is asked.
+		stores := 0
+		err := runtime.EachStore(ctx, []*runtime.Thread{a, b}, "s", true, func(any) error {
+			if stores++; stores == 1 {
+				tellB(runtime.Event{Kind: runtime.Assigned, Partitions: partition(1)})
+				tellB(known)
+				return ask([]*runtime.Thread{b}, none)
+			}
+			return nil
+		})
+		require.ErrorIs(t, err, runtime.ErrUnsettled)
+		require.Equal(t, 3, stores)
+		require.NoError(t, ask([]*runtime.Thread{a, b}, none))
+		cancel()
+		require.NoError(t, <-endedA)
+		require.NoError(t, <-endedB)
 	})
 }
