@@ -80,7 +80,7 @@ func groupLoad(t *testing.T, opts ...kgo.Opt) {
 	require.NoError(t, producer.Flush(ctx(t)))
 	select {
 	case <-all:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		mu.Lock()
 		defer mu.Unlock()
 		require.Len(t, seen, records, "records nobody has read")
@@ -122,9 +122,9 @@ func TestConsumerGroupsOfBothKinds(t *testing.T) {
 	require.Eventually(t, func() bool {
 		ds, err := adm.DescribeGroups(ctx(t), "old")
 		return err == nil && ds["old"].State == "Stable" && len(ds["old"].Members) == 1
-	}, 10*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
 		ds, err := adm.DescribeConsumerGroups(ctx(t), "new")
 		return err == nil && ds["new"].State == "Stable" && len(ds["new"].Members) == 1
-	}, 10*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 }

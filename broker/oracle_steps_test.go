@@ -55,7 +55,7 @@ func (o *oracle) send(c *oracleClient, req kmsg.Request, got func(kmsg.Response)
 	require.NoError(o.t, err)
 	c.wait = func() {
 		c.wait = nil
-		require.NoError(o.t, c.conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+		require.NoError(o.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
 		var size [4]byte
 		_, err := io.ReadFull(c.conn, size[:])
 		require.NoError(o.t, err)

@@ -290,7 +290,7 @@ func openTransaction(t *testing.T, sync broker.Sync, stop func(*vfs.MemFS, *brok
 	require.Eventually(t, func() bool {
 		values, stable = r.visible(1)
 		return stable
-	}, 20*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	require.Equal(t, []string{"b"}, values)
 	require.Equal(t, kerr.InvalidTxnState.Code, r.endTxn(other, pid2, epoch2, true).ErrorCode)
 	offset, code := r.committedOffset(true)
@@ -475,4 +475,52 @@ func TestInterleavedTransactions(t *testing.T) {
 	defer func() { require.NoError(t, b.Close()) }()
 	got, _ = dialWire(t, b).visible(0)
 	require.Equal(t, want, got)
+}
+
+// TestReaderWaitsBetweenAnAbortAndAnOpenTransaction: the records below the last stable offset are aborted, and their marker lies
+// above it, behind those of a transaction that is open. A reader of committed records gets as far as that, waits, and goes on
+// when the other transaction ends, and what it has asked behind its wait is answered then.
+func TestReaderWaitsBetweenAnAbortAndAnOpenTransaction(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	createTopic(t, b, "out", 1, nil)
+	r := dialWire(t, b)
+	write := func(id string, pid int64, epoch int16, values ...string) {
+		require.Zero(t, r.produce(12, &id, "out", 0, batch{values: values, producer: pid, epoch: epoch, txn: true}.bytes()).ErrorCode)
+	}
+	pid, epoch := r.initProducer("aborts")
+	write("aborts", pid, epoch, "lost", "lost too") // 0, 1
+	pid2, epoch2 := r.initProducer("commits")
+	write("commits", pid2, epoch2, "kept", "kept too") // 2, 3
+	require.Zero(t, r.endTxn("aborts", pid, epoch, false).ErrorCode)
+
+	committed := func(wait int32) func(*kmsg.FetchRequest) {
+		return func(r *kmsg.FetchRequest) { r.IsolationLevel, r.MaxWaitMillis = 1, wait }
+	}
+	got := r.fetch("out", 0, 0, committed(60_000))
+	require.EqualValues(t, 2, got.LastStableOffset)
+	require.Equal(t, []int64{0}, baseOffsets(got.RecordBatches))
+	require.Len(t, got.AbortedTransactions, 1)
+	require.EqualValues(t, 0, got.AbortedTransactions[0].FirstOffset)
+	require.Empty(t, r.fetch("out", 0, 2, committed(0)).RecordBatches)
+
+	poll := dialWire(t, b)
+	req := fetchRequest("out", 0, 2)
+	req.SetVersion(12)
+	committed(60_000)(req)
+	poll.send(req)
+	behind := kmsg.NewPtrListOffsetsRequest()
+	behind.SetVersion(7)
+	behind.IsolationLevel = 1
+	behind.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "out", Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Timestamp: -1, CurrentLeaderEpoch: -1}}}}
+	poll.send(behind)
+	require.Zero(t, r.endTxn("commits", pid2, epoch2, true).ErrorCode)
+	resp, ok := poll.receive(req)
+	require.True(t, ok)
+	p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+	require.Equal(t, []int64{2, 4, 5}, baseOffsets(p.RecordBatches), "two records, and both markers")
+	require.EqualValues(t, 6, p.LastStableOffset)
+	resp, ok = poll.receive(behind)
+	require.True(t, ok)
+	require.Zero(t, resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].ErrorCode)
 }
