@@ -67,9 +67,10 @@ type Txn struct {
 	// ProducerID and Epoch are what the current producer uses. Epoch is none before the first Init.
 	ProducerID int64
 	Epoch      int16
-	// LastEpoch is the epoch before the latest change: a client that did not get the answer still has it.
+	// LastEpoch is the epoch before the latest change: a client that did not get the answer still has it. It is none
+	// when a new instance has taken over, from which nobody recovers.
 	LastEpoch int16
-	// PrevProducerID is the producer id before an exhausted epoch gave way to a new one.
+	// PrevProducerID is the producer id before an exhausted epoch gave way to a new one, none as LastEpoch is.
 	PrevProducerID int64
 
 	Timeout time.Duration
@@ -113,6 +114,8 @@ const (
 
 // Init takes over the transactional id for a new instance of a producer, or for one that recovers and still knows
 // (pid, epoch); both are none if it does not. An open transaction is aborted first. nextPID is used when Exhausted.
+// Who recovers keeps the right to ask again with what it knew; a new instance ends that right for all before it: an old
+// one that recovered would write under the new one's epoch.
 func (t *Txn) Init(now time.Time, timeout time.Duration, pid int64, epoch int16, nextPID int64) (Step, Code) {
 	recovering := pid != none
 	if recovering && !t.knows(pid, epoch) {
@@ -131,13 +134,19 @@ func (t *Txn) Init(now time.Time, timeout time.Duration, pid int64, epoch int16,
 		return Store, 0
 	}
 	t.bump(nextPID)
+	if !recovering {
+		t.LastEpoch, t.PrevProducerID = none, none
+	}
 	t.State = Empty
 	return Store, 0
 }
 
-// knows reports whether (pid, epoch) is the current producer or the one it was before the latest change.
+// knows reports whether (pid, epoch) is the current producer or the one it was before the latest change. Of an id that
+// nobody has used, or that is forgotten, everything is believed.
 func (t *Txn) knows(pid int64, epoch int16) bool {
 	switch {
+	case t.Epoch == none:
+		return true
 	case pid == t.ProducerID:
 		return epoch == t.Epoch || epoch == t.LastEpoch
 	case pid == t.PrevProducerID:

@@ -159,13 +159,15 @@ func TestRandomCallsKeepTheLaws(t *testing.T) {
 			epoch int16
 		}
 		known := []owner{{none, none}, {1, x.Epoch}}
+		fenced := map[owner]bool{} // what was known before a new instance took over
 		for range 300 {
 			now = now.Add(time.Duration(r.IntN(300)) * time.Millisecond)
 			o := known[r.IntN(len(known))]
 			before := owner{x.ProducerID, x.Epoch}
 			var step Step
 			var code Code
-			switch r.IntN(6) {
+			call := r.IntN(6)
+			switch call {
 			case 0:
 				step, code = x.Init(now, time.Second, o.pid, o.epoch, next())
 			case 1:
@@ -204,8 +206,16 @@ func TestRandomCallsKeepTheLaws(t *testing.T) {
 			if x.State == Empty || x.State == CompleteCommit || x.State == CompleteAbort {
 				require.Empty(t, x.Partitions)
 			}
+			if call < 4 && fenced[o] {
+				require.NotZero(t, code, "a new instance fences all before it: %v, now %v, seed %d", o, after, seed)
+			}
+			if call == 0 && o.pid == none && step == Store {
+				for _, k := range known[1:] {
+					fenced[k] = true
+				}
+			}
 			known = append(known, after)
-			known = known[max(0, len(known)-6):]
+			known = append(known[:1], known[max(1, len(known)-6):]...)
 		}
 	}
 }
