@@ -177,8 +177,8 @@ func (c *child) readCommitted(topic string) []*kgo.Record {
 				out = append(out, r)
 			}
 		})
-		// Aborted records at the end of a partition are not handed out, only what follows them; the last offset
-		// before the end is a marker, so it always comes.
+		// Aborted records at the end of a partition are not handed out, only what follows them. One producer at most has
+		// transactions there, so that the last offset before the end is a marker, which always comes.
 	}
 	return out
 }

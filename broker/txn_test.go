@@ -494,10 +494,10 @@ func TestReaderWaitsBetweenAnAbortAndAnOpenTransaction(t *testing.T) {
 	write("commits", pid2, epoch2, "kept", "kept too") // 2, 3
 	require.Zero(t, r.endTxn("aborts", pid, epoch, false).ErrorCode)
 
-	committed := func(wait int32) func(*kmsg.FetchRequest) {
-		return func(r *kmsg.FetchRequest) { r.IsolationLevel, r.MaxWaitMillis = 1, wait }
+	committed := func(wait time.Duration) func(*kmsg.FetchRequest) {
+		return func(r *kmsg.FetchRequest) { r.IsolationLevel, r.MaxWaitMillis = 1, int32(wait.Milliseconds()) }
 	}
-	got := r.fetch("out", 0, 0, committed(60_000))
+	got := r.fetch("out", 0, 0, committed(0))
 	require.EqualValues(t, 2, got.LastStableOffset)
 	require.Equal(t, []int64{0}, baseOffsets(got.RecordBatches))
 	require.Len(t, got.AbortedTransactions, 1)
@@ -507,7 +507,7 @@ func TestReaderWaitsBetweenAnAbortAndAnOpenTransaction(t *testing.T) {
 	poll := dialWire(t, b)
 	req := fetchRequest("out", 0, 2)
 	req.SetVersion(12)
-	committed(60_000)(req)
+	committed(2 * patience)(req)
 	poll.send(req)
 	behind := kmsg.NewPtrListOffsetsRequest()
 	behind.SetVersion(7)

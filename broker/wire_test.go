@@ -313,7 +313,7 @@ func TestLongPollWakes(t *testing.T) {
 			poll := dialWire(t, b)
 			req := fetchRequest("t", 0, 0)
 			req.SetVersion(12)
-			req.MaxWaitMillis = 60_000
+			req.MaxWaitMillis = int32((2 * patience).Milliseconds())
 			if c.change != nil {
 				c.change(req)
 			}
@@ -450,7 +450,7 @@ func TestPipelining(t *testing.T) {
 		wg.Wait()
 		slow, other := dialWire(t, b), dialWire(t, b)
 		wait := fetchRequest("t", 0, 30)
-		wait.Version, wait.MaxWaitMillis = 12, 60_000
+		wait.Version, wait.MaxWaitMillis = 12, int32((2 * patience).Milliseconds())
 		slow.send(wait)
 		md := kmsg.NewPtrMetadataRequest()
 		md.Version = 9

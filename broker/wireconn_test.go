@@ -42,7 +42,7 @@ func (r *wireConn) send(req kmsg.Request) {
 // receive reads the answer to a request; ok is false if the connection is closed instead.
 func (r *wireConn) receive(req kmsg.Request) (kmsg.Response, bool) {
 	r.t.Helper()
-	if err := r.conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := r.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return nil, false
 	}
 	var head [8]byte

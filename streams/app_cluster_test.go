@@ -39,6 +39,10 @@ type cluster struct {
 // patience is how long a test waits for what has to happen.
 const patience = time.Minute
 
+// soon is what nothing takes that waits for no timeout: a stop has 4.5 s (the package runtime has the test of that), the rest is
+// for a busy machine; a session lasts 45 s.
+const soon = 20 * time.Second
+
 func newCluster(t *testing.T) *cluster { return startCluster(t, "") }
 
 func startCluster(t *testing.T, dir string) *cluster {
@@ -233,14 +237,14 @@ func (i *instance) caughtUp() {
 	require.NoError(i.c.t, i.CaughtUp(i.c.ctx), "%s", i.log)
 }
 
-// stop stops it cleanly, which has to take less than 5 s.
+// stop stops it cleanly.
 func (i *instance) stop() {
 	i.c.t.Helper()
 	began := time.Now()
 	i.cancel()
 	i.wait()
 	require.NoError(i.c.t, i.err, "%s", i.log)
-	require.Less(i.c.t, time.Since(began), 5*time.Second)
+	require.Less(i.c.t, time.Since(began), soon)
 	require.Equal(i.c.t, streams.Stopped, i.State())
 }
 

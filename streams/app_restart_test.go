@@ -219,7 +219,7 @@ func TestAppStopsWhileItsBrokerIsAway(t *testing.T) {
 		began := time.Now()
 		a.cancel()
 		require.Contains(t, a.failure(), "stopped without its last commit: ")
-		require.Less(t, time.Since(began), 5*time.Second)
+		require.Less(t, time.Since(began), soon)
 		c.start()
 		cfg.CommitInterval = 20 * time.Millisecond
 		a = c.run(wordCount(t), cfg)
@@ -244,6 +244,6 @@ func TestAppStopsWhileItWaitsForItsBroker(t *testing.T) {
 		began := time.Now()
 		a.cancel()
 		a.wait()
-		require.Less(t, time.Since(began), 5*time.Second)
+		require.Less(t, time.Since(began), soon)
 	})
 }

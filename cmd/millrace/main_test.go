@@ -71,6 +71,9 @@ func start(t *testing.T, args ...string) *program {
 	return p
 }
 
+// patience is how long a test waits for what has to happen: a busy machine may take long.
+const patience = time.Minute
+
 var ready = regexp.MustCompile(`(?m)^ready in \d+ ms`)
 
 var listener = regexp.MustCompile(`listener +\S+ on (\S+), advertised as (\S+)`)
@@ -78,7 +81,7 @@ var listener = regexp.MustCompile(`listener +\S+ on (\S+), advertised as (\S+)`)
 // addr waits until the broker is ready.
 func (p *program) addr() string {
 	p.t.Helper()
-	require.Eventually(p.t, func() bool { return ready.MatchString(p.out.String()) }, 30*time.Second, 5*time.Millisecond, "%s%s", &p.out, &p.err)
+	require.Eventually(p.t, func() bool { return ready.MatchString(p.out.String()) }, patience, 5*time.Millisecond, "%s%s", &p.out, &p.err)
 	return listener.FindStringSubmatch(p.out.String())[1]
 }
 
@@ -89,14 +92,14 @@ func (p *program) code() int {
 	p.t.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(p.t, "the program does not end", p.out.String()+p.err.String())
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -185,8 +185,8 @@ func (c *child) waitFor(state string, stop <-chan struct{}) bool {
 func (c *child) kill()                   { c.signal(syscall.SIGKILL) }
 func (c *child) signal(s syscall.Signal) { _ = c.cmd.Process.Signal(s) }
 
-// stopTime is what a clean stop may take.
-const stopTime = 5 * time.Second
+// stopTime is what a clean stop may take: 4.5 s, and what a busy machine adds.
+const stopTime = 20 * time.Second
 
 // stop stops it cleanly.
 func (c *child) stop() {

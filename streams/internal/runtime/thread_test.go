@@ -301,3 +301,60 @@ func TestAQuestionToSeveralThreadsIsRefusedWhenTasksMoveMeanwhile(t *testing.T) 
 		require.NoError(t, <-endedB)
 	})
 }
+
+// stuck is a consumer whose last commit gets no answer.
+type stuck struct{ script }
+
+func (c *stuck) Commit(ctx context.Context, _ []runtime.Offset) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A thread that is told to stop does so in time, also when Kafka does not take its last commit, or a user function does not return.
+func TestAThreadStopsInTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		hang bool
+		want time.Duration
+		err  string
+	}{
+		{"no answer to the last commit", false, 4 * time.Second, "stopped without its last commit: "},
+		{"a function that hangs", true, 4500 * time.Millisecond, "processing does not stop within 4.5s; task 0_0 is at or behind record a/0@0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				release := make(chan struct{})
+				defer close(release)
+				a := runtime.TopicPartition{Topic: "a"}
+				done := func() {}
+				in := &stuck{script{end: cancel, polls: []batch{{}, {"a", 1}}, events: []runtime.Event{
+					{Kind: runtime.Assigned, Partitions: []runtime.TopicPartition{a}, Done: done},
+					{Kind: runtime.Fetched, Committed: map[runtime.TopicPartition]runtime.Committed{a: {}}, Done: done},
+				}}}
+				top := topology.New()
+				top.Source("in", serde.String, serde.String, "a").Process("hangs", func(*topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+					return topology.ProcessorFunc[string, string](func(context.Context, topology.Record[string, string]) error {
+						if c.hang {
+							cancel()
+							<-release
+						}
+						return nil
+					}), nil
+				})
+				require.NoError(t, top.Err())
+				thread := runtime.NewThread(runtime.ThreadSpec{
+					Name: "1", Topology: top, Config: &runtime.Config{ApplicationID: "app", BufferedRecords: 100}, Consumer: in, Producer: &output{}, Reader: ends{},
+					Subtopology: func(string) (topology.SubtopologyID, bool) { return 0, true },
+					Logger:      slog.New(slog.DiscardHandler), CommitInterval: time.Hour, MaxStep: time.Hour,
+				})
+				began := time.Now()
+				require.ErrorContains(t, thread.Run(ctx), c.err)
+				require.Equal(t, c.want, time.Since(began))
+			})
+		})
+	}
+}
