@@ -224,6 +224,11 @@ func readAll(t tb, p *Partition, offset int64, iso Isolation, maxBytes int) []ro
 		r, err := p.Read(ReadRequest{Offset: next, MaxBytes: maxBytes, MinOneBatch: true, Isolation: iso})
 		require.NoError(t, err)
 		if len(r.Records) == 0 {
+			limit := r.HighWatermark
+			if iso == ReadCommitted {
+				limit = r.LastStableOffset
+			}
+			require.GreaterOrEqual(t, next, limit, "nothing follows that would take a reader to the end")
 			return rows
 		}
 		before := next
