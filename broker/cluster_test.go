@@ -264,9 +264,11 @@ func TestQuotas(t *testing.T) {
 			{Topic: "t", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: big}}}}})
 	}
 	require.Zero(t, send().ThrottleMillis)
-	before := time.Now()
-	wait := send().ThrottleMillis
-	require.Greater(t, wait, int32(0))
+	before, wait := time.Now(), send().ThrottleMillis
+	for tries := 0; wait == 0 && tries < 50; tries++ { // on a busy machine it may come too late to be early
+		before, wait = time.Now(), send().ThrottleMillis
+	}
+	require.Positive(t, wait)
 	describe(false)
 	require.GreaterOrEqual(t, time.Since(before), time.Duration(wait)*time.Millisecond, "the connection is not read in between")
 }

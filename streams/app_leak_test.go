@@ -46,7 +46,7 @@ func TestAppLeavesNothingBehind(t *testing.T) {
 					c.produce("lines", "a")
 					a.failure()
 				})
-				for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+				for end := time.Now().Add(patience); ; runtime.Gosched() {
 					left := goroutines()
 					if len(left) <= before {
 						return
