@@ -35,7 +35,6 @@ const (
 	TableGroup      Table = 'g'  // the group coordinator's records, offsets included
 	TableSecurity   Table = 's'  // SCRAM credentials and ACLs
 	TableQuota      Table = 'q'  // what has quotas -> its quotas
-	TableClean      Table = 'c'  // present only between a clean stop and the next start
 )
 
 // ErrFailed is returned by Commit after the database met an error that it cannot recover from.

@@ -96,9 +96,6 @@ func (a *Authorizer) List(f Filter) []ACL {
 // Len is the number of rules.
 func (a *Authorizer) Len() int { return len(a.rules.Load().all) }
 
-// IsSuper reports whether p may do everything.
-func (a *Authorizer) IsSuper(p Principal) bool { return a.super[p] }
-
 // Allowed reports whether a client may do something to a resource.
 func (a *Authorizer) Allowed(p Principal, host string, op kmsg.ACLOperation, kind kmsg.ACLResourceType, name string) bool {
 	if a.super[p] {

@@ -103,9 +103,6 @@ func newConn(s *Server, nc net.Conn, info *Listener) *Conn {
 	return c
 }
 
-// Peer returns the client's address with port, Host the address alone.
-func (c *Conn) Peer() string { return c.peer }
-
 // Host returns the client's address without the port.
 func (c *Conn) Host() string { return c.ip }
 
@@ -327,7 +324,7 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	}
 	// Strings are copies, byte slices are not: only the frame of a Produce request, whose records are in the log by
 	// now, is known to be free again.
-	if buf != nil && !req.retain {
+	if buf != nil {
 		frames.put(buf, frame)
 	}
 	a.later = req.later

@@ -63,7 +63,7 @@ type Listener struct {
 // or calls Request.Later and returns nil, or returns nil for a request that has no answer. An error closes the
 // connection.
 //
-// Slices in the request's body are valid until Handle returns, unless Retain was called.
+// Slices in a Produce request's body are valid until Handle returns; those of other requests are the handler's.
 type Handler interface {
 	// Check says whether a request of this key and version can be decoded and handled.
 	Check(c *Conn, key, version int16) Verdict
@@ -90,8 +90,7 @@ type Request struct {
 	ClientID string
 	Body     kmsg.Request // nil for ServeV0
 
-	later  func(context.Context) kmsg.Response
-	retain bool
+	later func(context.Context) kmsg.Response
 }
 
 // Later makes the answer the result of f, which the connection's writer calls when all earlier answers are written.
@@ -100,9 +99,6 @@ func (r *Request) Later(f func(context.Context) kmsg.Response) { r.later = f }
 
 // Context ends when the connection or the server does.
 func (r *Request) Context() context.Context { return r.Conn.ctx }
-
-// Retain keeps the frame's memory from being used again, for a handler that keeps slices of the request.
-func (r *Request) Retain() { r.retain = true }
 
 // Server serves connections until Close.
 type Server struct {

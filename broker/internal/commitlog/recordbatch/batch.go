@@ -47,12 +47,8 @@ const (
 	attrKnown         = attrCodec | attrLogAppendTime | attrTransactional | attrControl | attrDeleteHorizon
 )
 
-// No producer, sequence or timestamp.
-const (
-	NoProducer  int64 = -1
-	NoSequence  int32 = -1
-	NoTimestamp int64 = -1
-)
+// NoSequence is the base sequence of a batch that has none.
+const NoSequence int32 = -1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -136,7 +132,7 @@ func (b Batch) BaseTimestamp() int64 { return b.i64(posBaseTimestamp) }
 // MaxTimestamp returns the largest timestamp of the batch.
 func (b Batch) MaxTimestamp() int64 { return b.i64(posMaxTimestamp) }
 
-// ProducerID returns the producer id, NoProducer if there is none.
+// ProducerID returns the producer id, -1 if there is none.
 func (b Batch) ProducerID() int64 { return b.i64(posProducerID) }
 
 // ProducerEpoch returns the producer's epoch.
