@@ -169,7 +169,7 @@ func (c Config) withDefaults() (Config, error) {
 			c.FS = vfs.NewMem()
 		}
 	}
-	setDefault(&c.Dir, "broker")
+	setDefault(&c.Dir, "memory") // as logs and errors call it
 	l := &c.Limits
 	setDefault(&l.FrameBytes, 100<<20)
 	setDefault(&l.FrameBytesPreAuth, 64<<10)

@@ -87,7 +87,7 @@ const (
 	noPurgatory   = "there is no purgatory"
 	goTLS         = "TLS is Go's, with safe defaults"
 	plainAndSCRAM = "PLAIN and SCRAM need no such setting"
-	noSetting     = "there is no such setting"
+	noSetting     = "this broker has no such setting"
 	bySystem      = "the operating system decides"
 	syncDecides   = "the broker's sync setting decides"
 )

@@ -85,6 +85,9 @@ func (s Security) check() error {
 	if len(s.Users) > 0 && len(s.Mechanisms) == 0 {
 		bad("Users has users, but no Mechanisms for them to log in with")
 	}
+	if len(s.SuperUsers) > 0 && !s.authenticates() && !s.Authorize {
+		bad("SuperUsers has users, but nothing tells who a client is, and everybody may do everything: set Mechanisms or a ClientCAFile")
+	}
 	for name, password := range s.Users {
 		if name == "" || password == "" {
 			bad("Users has a user %q with an empty name or password", name)

@@ -359,6 +359,7 @@ func TestSecurityConfigIsChecked(t *testing.T) {
 	for name, c := range map[string]broker.Config{
 		"unknown mechanism":            {Security: broker.Security{Mechanisms: []string{"GSSAPI"}, SuperUsers: []string{"root"}}},
 		"users without mechanism":      {Security: broker.Security{Users: users}},
+		"super users without log-in":   {Security: broker.Security{SuperUsers: []string{"root"}}},
 		"empty password":               {Security: broker.Security{Mechanisms: allMechanisms, SuperUsers: []string{"root"}, Users: map[string]broker.Secret{"a": ""}}},
 		"no super user":                {Security: broker.Security{Mechanisms: allMechanisms, Users: users}},
 		"certificate without key":      {Security: broker.Security{CertFile: "c"}},

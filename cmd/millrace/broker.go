@@ -176,6 +176,9 @@ func brokerConfig(cmd *cobra.Command, f brokerFlags) (broker.Config, []string, e
 func applyFlags(cmd *cobra.Command, f brokerFlags, cfg *broker.Config) error {
 	given := cmd.Flags().Changed
 	if given("listen") {
+		if f.listen == "" {
+			return usageError{errors.New("--listen is empty: no client could reach the broker; 127.0.0.1:9092 is the usual address")}
+		}
 		cfg.Listeners = nil
 	} else if len(cfg.Listeners) > 0 {
 		f.listen = "" // the properties say where
@@ -309,6 +312,9 @@ func protection(cfg broker.Config) string {
 	}
 	if len(s.SuperUsers) > 0 {
 		parts = append(parts, "super users "+strings.Join(s.SuperUsers, ", ")+"; others by access control lists")
+	}
+	if s.AllowWithoutRules && (s.Authorize || len(s.SuperUsers) > 0) {
+		parts = append(parts, "what no access control list is about is open to everybody")
 	}
 	if cfg.Insecure {
 		parts = append(parts, "INSECURE: other machines may reach it unprotected")

@@ -76,7 +76,7 @@ and point any Kafka client at 127.0.0.1:9092.`,
 var inFlags = strings.NewReplacer(
 	"Security.Mechanisms has", "--sasl has", "Security.Mechanisms", "--sasl", "Security.CertFile and KeyFile", "--tls-cert and --tls-key",
 	"Security.CertFile", "--tls-cert", "CertFile and KeyFile", "--tls-cert and --tls-key", "Security.ClientCAFile", "--tls-client-ca",
-	"ClientCAFile", "--tls-client-ca", "Security.SuperUsers", "--super-user", "Security.Users", "--users", "configure Security", "configure TLS and log-ins",
+	"ClientCAFile", "--tls-client-ca", "Security.SuperUsers", "--super-user", "set Mechanisms or a ClientCAFile", "say --sasl or --tls-client-ca", "Security.Users", "--users", "configure Security", "configure TLS and log-ins",
 	"set Insecure", "say --insecure", "or Insecure", "or say --insecure", "its own Dir", "its own --data",
 )
 

@@ -162,6 +162,12 @@ func TestBrokerSaysWhatItIs(t *testing.T) {
 	}
 	p.signal(os.Interrupt)
 	require.Equal(t, exitOK, p.code())
+	p = start(t, "broker", "--listen", "127.0.0.1:0", "--set", "allow.everyone.if.no.acl.found=true",
+		"--set", "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+	p.addr()
+	require.Contains(t, p.out.String(), "security    what no access control list is about is open to everybody\n")
+	p.signal(os.Interrupt)
+	require.Equal(t, exitOK, p.code())
 }
 
 func TestDirectoryInUse(t *testing.T) {
@@ -230,6 +236,8 @@ func TestWrongUse(t *testing.T) {
 		"broker --listen 0.0.0.0:0":                 "can be reached by other machines",
 		"broker --listen 0.0.0.0:0 --sasl PLAIN":    "nothing is encrypted: set --tls-cert and --tls-key, or say --insecure",
 		"broker --listen nonsense":                  "nonsense",
+		"broker --listen=":                          "no client could reach the broker",
+		"broker --super-user a":                     "say --sasl or --tls-client-ca",
 		"broker --sasl PLAIN":                       "nobody could make a list",
 		"broker --tls-cert a":                       "go together",
 		"broker --sasl GSSAPI --super-user a":       "SCRAM-SHA-512",

@@ -340,6 +340,9 @@ func (c *Catalog) Alter(name string, changes []Change, replace, dryRun bool) (*T
 	}
 	for _, ch := range changes {
 		d, ok := Lookup(ch.Name)
+		if !ok && ch.Op == OpDelete {
+			continue // it is not there: so it is with Kafka, and with tools that tidy up what other releases had
+		}
 		if !ok {
 			return nil, fmt.Errorf("%w: unknown topic config name: %s", ErrConfig, ch.Name)
 		}

@@ -183,6 +183,7 @@ func TestIncrementalChanges(t *testing.T) {
 	require.Equal(t, "compact", alter(Change{"cleanup.policy", OpSubtract, "delete"}, false))
 	require.Equal(t, "7", alter(Change{"retention.ms", OpSet, "7"}, false))
 	require.Empty(t, alter(Change{"cleanup.policy", OpDelete, ""}, false))
+	require.Empty(t, alter(Change{"nope", OpDelete, ""}, false), "what is not there is deleted already")
 	require.Equal(t, map[string]string{"retention.ms": "7"}, f.Snapshot().ByName("a").Configs)
 	require.Equal(t, "9", alter(Change{"segment.ms", OpSet, "9"}, true))
 	require.Equal(t, map[string]string{"segment.ms": "9"}, f.Snapshot().ByName("a").Configs)
