@@ -30,6 +30,11 @@ type Config struct {
 	Logger         *slog.Logger
 }
 
+// lasting are the options of clients that outlive their connections. They are made when the broker has answered to others: a
+// connection that ends before its first answer is no sign of a wrong protocol any more, for which the client would take it, but
+// of a broker that goes away.
+func (c *Config) lasting(id string) []kgo.Opt { return append(c.common(id), kgo.AlwaysRetryEOF()) }
+
 // common are the options of all clients.
 func (c *Config) common(id string) []kgo.Opt {
 	versions := kversion.Stable()

@@ -54,7 +54,7 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 	if c.Reset == topology.ResetLatest {
 		outOfRange = kgo.NewOffset().AtEnd()
 	}
-	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-consumer"),
+	opts := append(c.lasting(c.ClientID+"-StreamThread-"+thread+"-consumer"),
 		kgo.WithContext(ctx),
 		kgo.ConsumerGroup(c.ApplicationID),
 		kgo.ConsumeResetOffset(outOfRange),

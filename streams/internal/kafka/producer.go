@@ -70,7 +70,7 @@ const (
 // committed offsets and changelogs are stable soon.
 func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, error) {
 	p := &Producer{config: c, byTopic: map[string]int{}, logs: map[runtime.TopicPartition]*changelog{}}
-	opts := append(c.common(c.ClientID+"-StreamThread-"+thread+"-producer"),
+	opts := append(c.lasting(c.ClientID+"-StreamThread-"+thread+"-producer"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(c.Linger),
 		kgo.ProducerBatchMaxBytes(batchBytes),

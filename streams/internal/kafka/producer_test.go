@@ -2,12 +2,16 @@ package kafka
 
 import (
 	"context"
+	"io"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams/internal/runtime"
@@ -106,6 +110,34 @@ func TestProducerFailsWhenRecordsMayBeMissing(t *testing.T) {
 	require.ErrorContains(t, err, "produce to out/0: ")
 	require.True(t, Restartable(err))
 	p.Abort(c.ctx)
+}
+
+// cutConn is a connection that ends before its first answer: its broker stops, or what stands before it has none.
+type cutConn struct{ net.Conn }
+
+func (c cutConn) Read([]byte) (int, error) { return 0, io.EOF }
+
+// A broker that goes away while the client connects, or makes itself known, costs no record and no thread its place.
+func TestProducerOutlivesConnectionsThatEndAtOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topic("out", 1)
+	var cut atomic.Int32
+	cfg := c.config()
+	cfg.Options = []kgo.Opt{kgo.Dialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := c.b.Dialer()(ctx, network, addr)
+		if err == nil && cut.Add(-1) >= 0 {
+			conn = cutConn{conn}
+		}
+		return conn, err
+	})}
+	p := c.producer(cfg)
+	_, err := p.Partitions("out")
+	require.NoError(t, err)
+	cut.Store(3)
+	require.NoError(t, p.Send(outgoing("out", "v"))) // over a connection that is made for it
+	require.NoError(t, p.Flush(c.ctx))
+	require.Negative(t, cut.Load(), "connections were cut")
 }
 
 // A transaction in whose place the client has begun another by itself must not be committed.
