@@ -106,7 +106,7 @@ type socket struct {
 func (b *Broker) openSockets(ctx context.Context) error {
 	var config *tls.Config
 	for _, spec := range b.cfg.Listeners {
-		l, err := net.Listen("tcp", spec.Listen)
+		l, err := wire.Listen(ctx, spec.Listen)
 		if err != nil {
 			return fmt.Errorf("listen on %s: %w", spec.Listen, err)
 		}

@@ -1,31 +1,70 @@
 package wire
 
 import (
-	"crypto/tls"
+	"context"
 	"net"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // localCongestion is the congestion control of connections within this machine, the one that every Linux has.
 const localCongestion = "reno"
 
-// hurry takes pacing from a connection within this machine, where there is no network to spare: a system whose default is
-// BBR sends by timers, and the processor time of a byte is twice to four times as long. It is no error if it stays.
-func hurry(nc net.Conn) {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
+// Listen listens on a TCP address, with connections that are not paced where both ends are on this machine and there is no
+// network to spare: a system whose default is BBR sends by timers, and the processor time of a byte is two to four times as
+// much. A connection that was BBR's once stays paced under any other control, so that all begin without, and those over a
+// network get the system's default when they are accepted. It is no error if the system does not allow that.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var system string
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			name, err := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+			if err == nil && setCongestion(fd, localCongestion) == nil {
+				system = name
+			}
+		})
+	}}
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok || !withinMachine(tcp) {
-		return
+	return &listener{l.(*net.TCPListener), system}, nil
+}
+
+// listener is what Listen returns.
+type listener struct {
+	*net.TCPListener
+	system string // the system's congestion control; empty if the listener has that, too
+}
+
+// Accept is part of net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
 	}
-	raw, err := tcp.SyscallConn()
+	if l.system != "" && !withinMachine(c) {
+		l.restore(c)
+	}
+	return c, nil
+}
+
+// restore gives a connection the system's congestion control, unless its route has one of its own.
+func (l *listener) restore(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return
 	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = syscall.SetsockoptString(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, localCongestion)
+	_ = raw.Control(func(fd uintptr) { // it may be closed already
+		if name, err := unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION); err == nil && name == localCongestion {
+			_ = setCongestion(fd, l.system) // a system's default is allowed to everybody
+		}
 	})
+}
+
+func setCongestion(fd uintptr, name string) error {
+	return unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
 }
 
 // withinMachine reports whether both ends have the same address.

@@ -1,50 +1,43 @@
 package wire
 
 import (
-	"crypto/tls"
 	"net"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sys/unix"
 )
 
-// TestHurry: a connection within the machine has its congestion control when its first request is answered, and an encrypted
-// one can have it, too.
-func TestHurry(t *testing.T) {
+// TestListenPacesByTheWay: a connection within the machine has its congestion control from its beginning, one from another
+// address the system's.
+func TestListenPacesByTheWay(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer plain.Close()
+	system := congestion(t, plain)
+	l, err := Listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	connect := func() (client, server net.Conn) {
-		client, err := net.Dial("tcp", l.Addr().String())
+	require.Equal(t, localCongestion, congestion(t, l), "what connections begin with")
+	for from, want := range map[string]string{"127.0.0.1": localCongestion, "127.0.0.2": system} {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client, err := d.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
-		server, err = l.Accept()
+		server, err := l.Accept()
 		require.NoError(t, err)
-		return client, server
+		require.IsType(t, &net.TCPConn{}, server, "files can be sent over it")
+		require.Equal(t, want, congestion(t, server), "from %s", from)
+		require.NoError(t, client.Close())
+		require.NoError(t, server.Close())
 	}
-
-	s := newTestServer(t, nil)
-	client, server := connect()
-	s.ServeConn(server, &Listener{})
-	s.send(client, 1, version(kmsg.NewPtrMetadataRequest(), 12))
-	_, err = receive(client)
-	require.NoError(t, err)
-	require.Equal(t, localCongestion, congestion(t, server))
-	require.NoError(t, client.Close())
-	s.Close()
-
-	client, server = connect()
-	defer client.Close()
-	defer server.Close()
-	hurry(tls.Server(server, &tls.Config{}))
-	require.Equal(t, localCongestion, congestion(t, server))
 }
 
-func congestion(t *testing.T, nc net.Conn) string {
+// congestion returns the congestion control of a socket.
+func congestion(t *testing.T, socket any) string {
 	t.Helper()
-	raw, err := nc.(*net.TCPConn).SyscallConn()
+	raw, err := socket.(syscall.Conn).SyscallConn()
 	require.NoError(t, err)
 	var name string
 	require.NoError(t, raw.Control(func(fd uintptr) {

@@ -2,7 +2,13 @@
 
 package wire
 
-import "net"
+import (
+	"context"
+	"net"
+)
 
-// hurry does nothing where the system is not known to pace.
-func hurry(net.Conn) {}
+// Listen listens on a TCP address.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", address)
+}

@@ -172,7 +172,6 @@ func (s *Server) ServeConn(nc net.Conn, info *Listener) {
 	go func() {
 		defer s.wg.Done()
 		defer s.forget(c)
-		hurry(nc)
 		c.serve()
 	}()
 }
