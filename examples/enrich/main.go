@@ -62,11 +62,11 @@ func run(ctx context.Context, d *demo.Demo) error {
 		return err
 	}
 
-	known, err := d.Open(*customerFile, customers)
+	known, err := d.Open("customers", *customerFile, customers)
 	if err != nil {
 		return err
 	}
-	placed, err := d.Open(*orderFile, orders)
+	placed, err := d.Open("orders", *orderFile, orders)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func enrich(o Order, c *Customer) Enriched { return Enriched{Order: o.ID, Cents:
 func byID(line []byte) (*kgo.Record, error) {
 	var v struct{ ID string }
 	if err := json.Unmarshal(line, &v); err != nil {
-		return nil, fmt.Errorf("%.100q is not a JSON object: %w", line, err)
+		return nil, fmt.Errorf("%.100q is not a JSON object with a text as its id: %w", line, err)
 	}
 	if v.ID == "" {
 		return nil, fmt.Errorf("%.100q has no id", line)

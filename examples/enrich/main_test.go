@@ -26,7 +26,7 @@ func TestOrdersGetTheirCustomers(t *testing.T) {
 	c := demotest.StartFrom(t, nil, program, "-dir", dir)
 	require.Zero(t, c.Code(), c.Errors())
 	require.Equal(t, result, c.Output())
-	for _, line := range []string{"millrace", "application   enrich", "broker        embedded", "enrich-orders-by-customer-repartition", "enrich-customers-by-id-changelog", "exactly_once_v2", "RUNNING"} {
+	for _, line := range []string{"millrace", "no customers given: ", "no orders given: ", "application   enrich", "broker        embedded", "enrich-orders-by-customer-repartition", "enrich-customers-by-id-changelog", "exactly_once_v2", "RUNNING"} {
 		require.Contains(t, c.Errors(), line)
 	}
 	c = demotest.StartFrom(t, nil, program, "-dir", dir)
@@ -58,6 +58,7 @@ func TestBadInputEndsInOneLineThatNamesIt(t *testing.T) {
 		args               []string
 	}{
 		{"no JSON", "{\n", "line 1 of the input of topic orders: \"{\" is not a JSON object", []string{"-orders", "-"}},
+		{"an id that is no text", `{"id":1}` + "\n", "is not a JSON object with a text as its id", []string{"-orders", "-"}},
 		{"no id", "{}\n", "line 1 of the input of topic orders: \"{}\" has no id", []string{"-orders", "-"}},
 		{"a number that is none", `{"id":"o","customer":"c1","cents":"many"}` + "\n", "cents", []string{"-orders", "-"}},
 		{"a missing file", "", "no such file", []string{"-customers", "missing.jsonl"}},
@@ -69,6 +70,7 @@ func TestBadInputEndsInOneLineThatNamesIt(t *testing.T) {
 			require.NotZero(t, code, errs)
 			require.Empty(t, out)
 			require.Contains(t, errs, c.line)
+			require.NotContains(t, errs, "does not run", "what has ended it is told, not that it has ended")
 		})
 	}
 }

@@ -40,7 +40,7 @@ func run(ctx context.Context, d *demo.Demo) error {
 		return err
 	}
 
-	in, err := d.Open(d.Argument(), sample())
+	in, err := d.Open("views", d.Argument(), sample())
 	if err != nil {
 		return err
 	}

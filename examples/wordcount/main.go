@@ -44,7 +44,7 @@ func count(ctx context.Context, d *demo.Demo) error {
 		return err
 	}
 
-	in, err := d.Open(d.Argument(), carried)
+	in, err := d.Open("lines", d.Argument(), carried)
 	if err != nil {
 		return err
 	}

@@ -30,11 +30,11 @@ func (d *Demo) Argument() string {
 	return "-"
 }
 
-// Open opens a file; "-" is standard input, "" the text that the program carries with it.
-func (d *Demo) Open(name, carried string) (*Input, error) {
+// Open opens a file; "-" is standard input, "" the text that the program carries with it. What is what the text consists of.
+func (d *Demo) Open(what, name, carried string) (*Input, error) {
 	switch name {
 	case "":
-		d.note("no input was given: taking what the program carries with it")
+		d.note("no %s given: taking those that the program carries with it", what)
 		return &Input{in: strings.NewReader(carried), size: int64(len(carried))}, nil
 	case "-":
 		return &Input{in: os.Stdin, size: -1}, nil

@@ -56,8 +56,8 @@ func (d *Demo) Process(ctx context.Context, t *topology.Topology, j Job) (err er
 		switch {
 		case ctx.Err() != nil: // what else has failed failed of that
 			err = errors.Join(errStopped, failed)
-		case errors.Is(err, errEnded):
-			err = failed
+		case errors.Is(err, errEnded), failed != nil && errors.Is(err, streams.ErrNotRunning):
+			err = failed // why it has ended says more than that it has
 		default:
 			err = errors.Join(err, failed)
 		}
