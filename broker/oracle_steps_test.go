@@ -218,6 +218,19 @@ func (o *oracle) until(name, instance string, err *kerr.Error) {
 	}
 }
 
+// untilMembers waits until the group has so many members, those whose joins wait for others included: joins of several
+// connections may be handled in any order.
+func (o *oracle) untilMembers(n int) {
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Version, req.Groups = 5, []string{o.prefix + "g"}
+	for there := false; !there; {
+		o.send(o.client("admin"), req, func(resp kmsg.Response) {
+			there = len(resp.(*kmsg.DescribeGroupsResponse).Groups[0].Members) == n
+		})
+		o.await("admin")
+	}
+}
+
 func (o *oracle) leave(name string, instances ...string) {
 	c := o.client(name)
 	req := kmsg.NewPtrLeaveGroupRequest()
@@ -468,6 +481,50 @@ func (o *oracle) commitConsumer(name string, epoch int32, at int64) {
 	o.await(name)
 }
 
+// askInit asks for a producer until no transaction and no coordinator that is only starting is in the way.
+func (o *oracle) askInit(id string, pid int64, epoch int16) (r *kmsg.InitProducerIDResponse) {
+	init := kmsg.NewPtrInitProducerIDRequest()
+	init.Version, init.TransactionalID, init.TransactionTimeoutMillis = 4, &id, 60_000
+	init.ProducerID, init.ProducerEpoch = pid, epoch
+	for again := true; again; {
+		o.send(o.client("admin"), init, func(resp kmsg.Response) {
+			r = resp.(*kmsg.InitProducerIDResponse)
+			again = r.ErrorCode == kerr.ConcurrentTransactions.Code || r.ErrorCode == kerr.NotCoordinator.Code || r.ErrorCode == kerr.CoordinatorLoadInProgress.Code || r.ErrorCode == kerr.CoordinatorNotAvailable.Code
+		})
+		o.await("admin")
+	}
+	return r
+}
+
+// initProducer is an instance of the producer id that knows pid and epoch; -1, -1 is a new one. Producer ids are told by
+// their order.
+func (o *oracle) initProducer(id string, pid int64, epoch int16) *oTxn {
+	r := o.askInit(o.prefix+id, pid, epoch)
+	name := fmt.Sprint("producer ", r.ProducerID)
+	if r.ProducerID >= 0 && o.names[name] == "" {
+		o.seen["producer"]++
+		o.names[name] = fmt.Sprint("producer ", o.seen["producer"])
+	}
+	o.say("init %s, epoch %d: %s, %s, epoch %d", id, epoch, code(r.ErrorCode), o.names[name], r.ProducerEpoch)
+	return &oTxn{id: o.prefix + id, pid: r.ProducerID, epoch: r.ProducerEpoch}
+}
+
+// add registers a partition with the producer's transaction.
+func (o *oracle) add(p *oTxn) {
+	req := kmsg.NewPtrAddPartitionsToTxnRequest()
+	req.Version, req.TransactionalID, req.ProducerID, req.ProducerEpoch = 3, p.id, p.pid, p.epoch
+	req.Topics = []kmsg.AddPartitionsToTxnRequestTopic{{Topic: o.prefix + "t", Partitions: []int32{0}}}
+	var got int16
+	for again := true; again; {
+		o.send(o.client("admin"), req, func(resp kmsg.Response) {
+			got = resp.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode
+			again = got == kerr.ConcurrentTransactions.Code
+		})
+		o.await("admin")
+	}
+	o.say("add: %s", code(got))
+}
+
 // oTxn is an open transaction.
 type oTxn struct {
 	id    string
@@ -477,18 +534,10 @@ type oTxn struct {
 
 func (o *oracle) newTxn(id string) *oTxn {
 	p := &oTxn{id: o.prefix + id}
+	r := o.askInit(p.id, -1, -1)
+	require.Zero(o.t, r.ErrorCode, code(r.ErrorCode))
+	p.pid, p.epoch = r.ProducerID, r.ProducerEpoch
 	c := o.client("admin")
-	init := kmsg.NewPtrInitProducerIDRequest()
-	init.Version, init.TransactionalID, init.TransactionTimeoutMillis = 4, &p.id, 60_000
-	for again := true; again; {
-		o.send(c, init, func(resp kmsg.Response) {
-			r := resp.(*kmsg.InitProducerIDResponse)
-			again = r.ErrorCode == kerr.ConcurrentTransactions.Code || r.ErrorCode == kerr.NotCoordinator.Code || r.ErrorCode == kerr.CoordinatorLoadInProgress.Code || r.ErrorCode == kerr.CoordinatorNotAvailable.Code
-			require.True(o.t, again || r.ErrorCode == 0, code(r.ErrorCode))
-			p.pid, p.epoch = r.ProducerID, r.ProducerEpoch
-		})
-		o.await("admin")
-	}
 	add := kmsg.NewPtrAddOffsetsToTxnRequest()
 	add.Version, add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = 3, p.id, p.pid, p.epoch, o.prefix+"g"
 	for again := true; again; {

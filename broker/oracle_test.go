@@ -17,7 +17,7 @@ import (
 // they say. It makes topics and groups with names of its own, and deletes them.
 const kafkaAddr = "MILLRACE_KAFKA"
 
-// TestOracle compares the groups of the broker with those of Apache Kafka.
+// TestOracle compares the groups and producers of the broker with those of Apache Kafka.
 func TestOracle(t *testing.T) {
 	kafka := os.Getenv(kafkaAddr)
 	if kafka == "" {
@@ -106,6 +106,7 @@ var scenarios = map[string]func(o *oracle){
 		o.join("b", oJoin{version: 3, protocols: []string{"range:2", "sticky:2", "other:2"}})
 		o.join("c", oJoin{version: 3, protocols: []string{"range:3", "sticky:3"}})
 		o.until("a", "", kerr.RebalanceInProgress)
+		o.untilMembers(3)
 		o.join("a", oJoin{protocols: []string{"sticky:1", "range:1"}})
 		o.await("a", "b", "c")
 		o.leave("a")
@@ -266,6 +267,31 @@ var scenarios = map[string]func(o *oracle){
 		o.fetch("admin", false, "g")
 		o.beat("a", oBeat{group: "g", epoch: &gone})
 		o.leave("x")
+	},
+	"new and old instances of a producer": func(o *oracle) {
+		none := func(id string) *oTxn { return o.initProducer(id, -1, -1) }
+		again := func(id string, p *oTxn) *oTxn { return o.initProducer(id, p.pid, p.epoch) }
+		p := o.initProducer("unknown", 7777, 5) // nobody has used the id
+		again("unknown", p)
+
+		old := none("fenced")
+		p = none("fenced")
+		again("fenced", old)
+		o.end("admin", old, true)
+		again("fenced", p)
+		again("fenced", p)
+
+		old = none("open")
+		o.add(old)
+		p = again("open", old)
+		again("open", old)
+		o.add(p)
+		p = none("open")
+		again("open", old)
+		o.add(old)
+		o.add(p)
+		o.end("admin", p, true)
+		again("open", p)
 	},
 	"transactional offsets": func(o *oracle) {
 		o.commit("admin", "", "", -1, 1, "")

@@ -65,7 +65,7 @@ grep -q 'starting afresh' "$work/third.1.err" || fail "wordcount with another in
 echo "4. windows, sessions, joins, foreign keys and Suppress, to Java and back"
 MILLRACE_KAFKA="$broker" MILLRACE_JAVA_LIBS="$libs" go test ./streams/interchange -count=1 >"$work/interchange.out" 2>&1 || fail "$(tail -40 "$work/interchange.out")"
 
-echo "   groups of the embedded broker answer as those of Apache Kafka"
+echo "   groups and producers of the embedded broker answer as those of Apache Kafka"
 MILLRACE_KAFKA="$broker" go test ./broker -run TestOracle -count=1 >"$work/oracle.out" 2>&1 || fail "$(grep -v level= "$work/oracle.out" | tail -40)"
 scripts/interop-security.sh "$libs"
 
