@@ -25,7 +25,7 @@ measure() {
     failure "$*"
     return
   fi
-  line="${line%\}},\"other_cores\":$(awk "BEGIN{n = ($(busy)-$b-($(children)-$c)-($(process)-$p))*10/($(ms)-$t); printf \"%.2f\", n > 0 ? n : 0}")}"
+  line="${line%\}},\"other_cores\":$(awk "BEGIN{n = ($(busy)-$b-($(children)-$c)-($(process)-$p))*10/($(ms)-$t); printf \"%.2f\", (n > 0 ? n : 0)}")}"
   [ -z "$impl" ] || line="{\"impl\":\"$impl\",${line#\{}"
   echo "$line" | tee -a "$out"
 }
