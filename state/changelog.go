@@ -68,25 +68,25 @@ func (l *logger) row(r *Restored, buf *[]byte) []byte {
 // (windowstore.changelog.additional.retention.ms), and how long a versioned store's changelog is not compacted.
 const additionalRetention = 24 * time.Hour
 
-// topicConfig is the configuration of a store's changelog topic.
+// topicConfig is the configuration of a store's changelog topic. Defaults for all topics change neither the retention or the lag that come of the store's own times
+// nor the policy of a store with duplicates; the store's own configuration does.
 func (o *options) topicConfig(defaults map[string]string, additional time.Duration) map[string]string {
 	c := map[string]string{"cleanup.policy": o.kind.policy(o), "message.timestamp.type": "CreateTime"}
 	maps.Copy(c, defaults)
 	switch o.kind {
 	case kindWindow, kindSession:
-		setUnless(c, "retention.ms", defaults, addTime(millis(o.retention), millis(additional)))
+		c["retention.ms"] = decimal(addTime(millis(o.retention), millis(additional)))
+		if o.duplicates {
+			c["cleanup.policy"] = o.kind.policy(o)
+		}
 	case kindVersioned:
-		setUnless(c, "min.compaction.lag.ms", defaults, addTime(millis(o.retention), millis(additionalRetention)))
+		c["min.compaction.lag.ms"] = decimal(addTime(millis(o.retention), millis(additionalRetention)))
 	}
 	maps.Copy(c, o.topic)
 	return c
 }
 
-func setUnless(c map[string]string, key string, given map[string]string, v Time) {
-	if _, ok := given[key]; !ok {
-		c[key] = strconv.FormatInt(int64(v), 10)
-	}
-}
+func decimal(t Time) string { return strconv.FormatInt(int64(t), 10) }
 
 func (k kind) policy(o *options) string {
 	switch {

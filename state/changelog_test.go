@@ -142,6 +142,17 @@ func TestChangelogTopicConfig(t *testing.T) {
 	got, _ := Window("s", s, s, time.Second, time.Second, TopicConfig("b", "store")).
 		ChangelogWith(map[string]string{"a": "app", "b": "app", "cleanup.policy": "delete"}, time.Minute)
 	require.Equal(t, map[string]string{"a": "app", "b": "store", "cleanup.policy": "delete", "message.timestamp.type": "CreateTime", "retention.ms": "61000"}, got)
+
+	shorter := map[string]string{"retention.ms": "1", "min.compaction.lag.ms": "2", "cleanup.policy": "compact"} // than what a store keeps
+	got, _ = Window("s", s, s, time.Second, time.Second, Duplicates()).ChangelogWith(shorter, time.Minute)
+	require.Equal(t, "61000", got["retention.ms"])
+	require.Equal(t, "delete", got["cleanup.policy"])
+	got, _ = Versioned("s", s, s, time.Second).ChangelogWith(shorter, time.Minute)
+	require.Equal(t, "86401000", got["min.compaction.lag.ms"])
+	got, _ = Window("s", s, s, time.Second, time.Second, TopicConfig("retention.ms", "7")).ChangelogWith(shorter, time.Minute)
+	require.Equal(t, "7", got["retention.ms"])
+	got, _ = KeyValue("s", s, s).ChangelogWith(shorter, time.Minute)
+	require.Equal(t, "1", got["retention.ms"])
 }
 
 type countingLog struct{ bytes int }

@@ -111,3 +111,13 @@ func TestMergeRepartitionsRefusesTwoMerges(t *testing.T) {
 	require.ErrorContains(t, err, "cannot be merged with others behind node KSTREAM-MERGE-")
 	require.ErrorContains(t, err, "call Repartition before the join or grouping, or leave MergeRepartitions out")
 }
+
+// TestSplitWithoutBranches checks that a split without branches is accepted, as by Kafka Streams: it drops what it gets.
+func TestSplitWithoutBranches(t *testing.T) {
+	t.Parallel()
+	b := streams.NewBuilder()
+	textIn(b).Split(streams.Named("by"))
+	top, err := b.Build()
+	require.NoError(t, err)
+	require.Contains(t, top.Describe(), "Processor: by (stores: [])\n      --> none")
+}

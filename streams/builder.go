@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/millrace-go/millrace/serde"
 	"github.com/millrace-go/millrace/state"
@@ -41,6 +43,26 @@ func (b *Builder) fail(err error) {
 	if !slices.ContainsFunc(b.errs, func(e error) bool { return e.Error() == err.Error() }) {
 		b.errs = append(b.errs, err)
 	}
+}
+
+// made panics if a verb is called on a handle that is its zero value: it has no builder, which could report the mistake.
+func (b *Builder) made() {
+	if b != nil {
+		return
+	}
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	verb := "a verb"
+	for more := true; more; { // the verb is the outermost function of this package
+		var f runtime.Frame
+		f, more = frames.Next()
+		_, name, ok := strings.Cut(f.Function, "/streams.")
+		if !ok {
+			break
+		}
+		verb = strings.ReplaceAll(name, "[...]", "")
+	}
+	panic(fmt.Sprintf("streams: %s is called on a zero value: call it on what Builder.Stream, Builder.Table or another verb returned", verb))
 }
 
 // inNode says of each of the mistakes that err joins at which node it is.

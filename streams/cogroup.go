@@ -50,7 +50,11 @@ func joinCogroup[K, V, A any](c CogroupedStream[K, A], g GroupedStream[K, V], m 
 	if c.b == nil {
 		return newCogroup(g, m)
 	}
-	if c.b.foreign(g.s.b, "Cogroup of "+g.s.n.name) {
+	node := "Cogroup"
+	if g.s.n != nil { // nil: of the zero value
+		node += " of " + g.s.n.name
+	}
+	if c.b.foreign(g.s.b, node) {
 		return c
 	}
 	members := make([]cogroupMember[K, A], 0, len(c.members)+1)

@@ -97,10 +97,11 @@ type Config struct {
 	InstanceID string
 	// ReplicationFactor is that of the internal topics. 0: the broker's default.
 	ReplicationFactor int16
-	// TopicConfig configures all internal topics, by Kafka's names of topic configurations (Kafka's "topic." prefix). LogConfig of a store goes before it.
+	// TopicConfig configures all internal topics, by Kafka's names of topic configurations (Kafka's "topic." prefix). LogConfig of a store goes before it, and so do
+	// the retention of a window or session store's changelog, the compaction lag of a versioned one's and the policy of a stream join's.
 	TopicConfig map[string]string
-	// ChangelogRetention is how much longer than the store the changelog of a window or session store keeps its records, and how much later than the history
-	// that of a versioned store is compacted. 0: a day; negative: not longer (Kafka's windowstore.changelog.additional.retention.ms).
+	// ChangelogRetention is how much longer than the store the changelog of a window or session store keeps its records. 0: a day; negative: not longer (Kafka's
+	// windowstore.changelog.additional.retention.ms).
 	ChangelogRetention time.Duration
 	// Reset is where a source starts that has no committed offset and no option of its own: topology.ResetEarliest (also the default), ResetLatest or ResetNone.
 	Reset topology.ResetKind

@@ -90,6 +90,10 @@ func (b *Builder) drawForeignNames(given string) (n foreignNames) {
 // joinForeign plans a foreign-key join: one node for everything up to the resolved rows, one for the result table.
 func joinForeign[K, V, FK, VO, R any](t Table[K, V], other Table[FK, VO], j *foreignJoin[K, V, FK, VO, R], given bool, o []ForeignKeyOption) Table[K, R] {
 	b := t.b
+	b.made()
+	if b != other.b {
+		return missing[K, R](b, fmt.Errorf("foreign-key join of %s: the other table belongs to another Builder: make both with one", t.t.plan.name))
+	}
 	var c nodeConfig
 	for _, opt := range o {
 		opt.foreignKey(&c)
@@ -102,9 +106,6 @@ func joinForeign[K, V, FK, VO, R any](t Table[K, V], other Table[FK, VO], j *for
 	store := b.storeName(&c.store, "KTABLE-FK-JOIN-OUTPUT-")
 	b.check(j.names.result, &c)
 	b.require(given && j.foreignKey != nil, j.names.result)
-	if b != other.b {
-		return missing[K, R](b, fmt.Errorf("node %s: the other side belongs to another Builder: make both with one", j.names.result))
-	}
 	byForeign := partitionByKey[FK, subscription[K]](b, j.names.sink, c.fkOther)
 	byOwn := partitionByKey[K, answer[VO]](b, j.names.responseSink, c.fkOwn)
 	n := &planNode{name: j.names.resolve}

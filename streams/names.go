@@ -10,6 +10,7 @@ import (
 
 // index draws the next number of generated names: one counter for nodes and stores (Kafka Streams' rule).
 func (b *Builder) index() int {
+	b.made()
 	n := b.counter
 	b.counter++
 	return n

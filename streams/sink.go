@@ -87,6 +87,7 @@ func (s Stream[K, V]) TryForEach(f func(context.Context, Record[K, V]) error, o 
 // Print writes a line for each record, "[stream]: key, value" with null for what is not there, and ends the stream: Label and Lines say what else to write. The
 // writer is used by all tasks, one at a time. It is for looking at streams: values are printed with %v.
 func (s Stream[K, V]) Print(w io.Writer, o ...PrintOption) {
+	s.b.made()
 	c := nodeConfig{label: s.n.name}
 	for _, opt := range o {
 		opt.print(&c)

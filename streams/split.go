@@ -8,18 +8,14 @@ import (
 	"github.com/millrace-go/millrace/topology"
 )
 
-// Split divides the stream into branches: the first branch that wants a record gets it, and without a default the rest is dropped, uncounted. A
-// tombstone goes to the first branch whose Try predicate wants it, or to the default.
+// Split divides the stream into branches: the first branch that wants a record gets it, and without a default the rest is dropped, uncounted; without any branch,
+// everything. A tombstone goes to the first branch whose Try predicate wants it, or to the default.
 //
 // A branch is called by the name of the split and its own, or its number: Named("by-size") with Named("-large") makes by-size-large.
 func (s Stream[K, V]) Split(o ...NodeOption) *Splitter[K, V] {
 	name := s.b.name(o, "KSTREAM-BRANCH-")
 	p := &Splitter[K, V]{s: s, name: name, fallback: -1}
 	p.n = s.b.plan(&planNode{name: name, write: func(w *writer, in []any) any {
-		if len(p.branches) == 0 {
-			w.b.fail(fmt.Errorf("node %s splits the stream into no branches: call Branch or Default", name))
-			return nil
-		}
 		return topology.ConnectRouter(topology.NodeSpec{Name: name}, p.route, edgesOf[K, V](in)...)
 	}}, s.n)
 	return p

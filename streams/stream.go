@@ -13,7 +13,7 @@ import (
 // verb. A Try verb calls its function for every record, as Kafka Streams does, and takes Null and Skip for an answer beside errors, which go
 // to the processing handler.
 //
-// A Stream is a handle: a value that may be used any number of times, by the goroutine of its Builder. The zero Stream is of no use.
+// A Stream is a handle: a value that may be used any number of times, by the goroutine of its Builder. The verbs of the zero Stream panic.
 type Stream[K, V any] struct {
 	b     *Builder
 	n     *planNode
@@ -70,6 +70,7 @@ func (b *Builder) name(o []NodeOption, prefix string) string {
 
 // foreign reports a handle that another builder made.
 func (b *Builder) foreign(other *Builder, node string) bool {
+	b.made()
 	if b == other {
 		return false
 	}

@@ -389,7 +389,6 @@ var wrongPrograms = map[string]func(b *streams.Builder){
 	},
 
 	// Handles.
-	"split-without-branches": func(b *streams.Builder) { textIn(b).Split(streams.Named("by")) },
 	"split-with-two-defaults": func(b *streams.Builder) {
 		s := textIn(b).Split(streams.Named("by"))
 		s.Default()

@@ -10,7 +10,7 @@ var errNoProcessor = errors.New("its function answered no processor and no error
 
 // ConnectProcessor adds a processor of the Processor API behind edges.
 func ConnectProcessor[K, V, K2, V2 any](spec NodeSpec, f Supplier[K, V, K2, V2], edges ...*Edge[K, V]) *Edge[K2, V2] {
-	t := edges[0].t
+	t := topologyOf(spec.Name, edges)
 	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {
@@ -57,7 +57,7 @@ func inContext[K, V any](in *Instance, f func(Record[K, V]) error) func(Record[K
 
 // ConnectFixedKey adds a processor that cannot change the key behind edges.
 func ConnectFixedKey[K, V, V2 any](spec NodeSpec, f func(*FixedKeyContext[K, V2]) (FixedKeyProcessor[K, V], error), edges ...*Edge[K, V]) *Edge[K, V2] {
-	t := edges[0].t
+	t := topologyOf(spec.Name, edges)
 	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {

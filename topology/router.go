@@ -3,7 +3,7 @@ package topology
 // ConnectRouter is Connect for a node that chooses a child for each record: f gets what hands a record to each of the node's children, in the
 // order in which they are added behind it. It runs when a task starts, when all children are known.
 func ConnectRouter[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, children []func(Record[K2, V2]) error) (func(Record[K, V]) error, error), edges ...*Edge[K, V]) *Edge[K2, V2] {
-	t := edges[0].t
+	t := topologyOf(spec.Name, edges)
 	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {

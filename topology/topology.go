@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -258,6 +259,14 @@ func (e *Edge[K, V]) Merge(name string, others ...*Edge[K, V]) *Edge[K, V] {
 	return Connect(NodeSpec{Name: name}, pass, append([]*Edge[K, V]{e}, others...)...)
 }
 
+// topologyOf is the topology of the edges that a node is connected to. Without one there is nothing that could report the mistake, so it panics.
+func topologyOf[K, V any](node string, edges []*Edge[K, V]) *Topology {
+	if len(edges) == 0 || slices.Contains(edges, nil) {
+		panic(fmt.Sprintf("topology: node %s is connected to no edge: give it those of sources or of other nodes", node))
+	}
+	return edges[0].t
+}
+
 func parentsOf[K, V any](edges []*Edge[K, V]) []*node {
 	ps := make([]*node, len(edges))
 	for i, e := range edges {
@@ -269,7 +278,7 @@ func parentsOf[K, V any](edges []*Edge[K, V]) []*node {
 // Connect adds a node behind edges. f is called when a task starts, with what hands a record to the node's children, and returns what
 // handles one record. It is the one verb that all operators are made of: closures with their types, no boxing on the record path.
 func Connect[K, V, K2, V2 any](spec NodeSpec, f func(ctx *Context, next func(Record[K2, V2]) error) (func(Record[K, V]) error, error), edges ...*Edge[K, V]) *Edge[K2, V2] {
-	t := edges[0].t
+	t := topologyOf(spec.Name, edges)
 	t.require(f != nil, spec.Name)
 	n := &node{name: spec.Name, kind: processorNode, stores: spec.Stores}
 	n.start = func(in *Instance, children []any) (any, error) {

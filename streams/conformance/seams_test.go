@@ -40,6 +40,7 @@ func configuration(c *recordedCase) (cfg streams.Config, build []streams.BuildOp
 			if cfg.OnDeserializationError, err = handler(value); cfg.OnDeserializationError != nil {
 				cfg.OnDeserializationError = dropUndecodable
 			}
+		case "replication.factor": // of topics that the driver does not make
 		case "max.task.idle.ms":
 			var n int64
 			n, err = strconv.ParseInt(value, 10, 64)

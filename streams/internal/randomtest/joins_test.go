@@ -132,10 +132,8 @@ func drawTableJoin(g *gen) bool {
 	}
 	n.mean = func(in []meaning) meaning {
 		recs := in[0].repartitioned(g.randomProgram, from.rekeyed).recs
-		when := func(r rec) int { return r.came }
 		if grace >= 0 {
-			at := released(recs, grace)
-			when = func(r rec) int { return at[r] }
+			recs = released(recs, grace)
 		}
 		return meaning{recs: looked(recs, left, func(r rec) (int64, bool) {
 			var found row
@@ -143,9 +141,9 @@ func drawTableJoin(g *gen) bool {
 			switch {
 			case r.noKey:
 			case versions:
-				found, ok = in[1].asOf(when(r), r.key, r.time)
+				found, ok = in[1].asOf(r.came, r.key, r.time)
 			default:
-				found, ok = in[1].at(when(r))[r.key]
+				found, ok = in[1].at(r.came)[r.key]
 			}
 			return found.val, ok
 		}, joiner)}

@@ -356,23 +356,24 @@ func looked(recs []rec, left bool, find func(r rec) (int64, bool), f func(l, r *
 	return out
 }
 
-// released says for each record that waits for a grace before it is joined when it is: the record of its partition that makes the time pass it by the grace,
-// itself if that is so already.
-func released(recs []rec, grace int64) map[rec]int {
-	out := map[rec]int{}
+// released is what a join with a grace joins, when it does: a record waits until one of its partition makes the time pass it by the grace, which may be itself. What
+// is joined later sees what has come meanwhile.
+func released(recs []rec, grace int64) []rec {
+	out := slices.Clone(recs)
 	for i, r := range recs {
-		out[r] = end
+		out[i].came = end - 1
 		clock := int64(-1)
 		for j, x := range recs {
 			if x.part != r.part {
 				continue
 			}
 			if clock = max(clock, x.time); j >= i && clock-grace >= r.time && (!x.null && !x.noKey && x.time >= clock-grace || j == i) {
-				out[r] = x.came
+				out[i].came = x.came
 				break
 			}
 		}
 	}
+	slices.SortStableFunc(out, func(a, b rec) int { return cmp.Or(cmp.Compare(a.came, b.came), cmp.Compare(a.time, b.time)) })
 	return out
 }
 
