@@ -39,6 +39,16 @@ func TestRequireNamesAcceptsNames(t *testing.T) {
 	_, err = b.Build(streams.RequireNames())
 	require.ErrorContains(t, err, "rows-STATE-STORE", "there is no store yet, but the next verb may make it")
 
+	foreign := func(o ...streams.ForeignKeyOption) error {
+		b := streams.NewBuilder()
+		rows := b.Table("rows", serde.String, serde.String, streams.As("rows"))
+		rows.JoinForeignKey(rows, func(_, v string) (string, bool) { return v, true }, func(v, _ string) string { return v }, o...)
+		_, err := b.Build(streams.RequireNames())
+		return err
+	}
+	require.ErrorContains(t, foreign(streams.Named("join")), "KTABLE-FK-JOIN-OUTPUT-STATE-STORE")
+	require.NoError(t, foreign(streams.As("joined")), "the names of its topics pass, as in Kafka Streams")
+
 	b = streams.NewBuilder()
 	b.Table("rows", serde.String, serde.String, streams.As("rows")).ToStream().To("out")
 	b.GlobalTable("all", serde.String, serde.String, streams.As("all"))

@@ -79,11 +79,6 @@ func (b *Builder) drawForeignNames(given string) (n foreignNames) {
 	n.responseSource = b.suffixedName(given, "-subscription-response-source", "KTABLE-SOURCE-")
 	n.resolve = b.suffixedName(given, "-subscription-response-resolver", fk+"RESPONSE-RESOLVER-PROCESSOR-")
 	n.result = b.suffixedName(given, "-result", "KTABLE-FK-JOIN-OUTPUT-")
-	if given == "" {
-		b.nameGenerated("internal topic", n.registration, "Named")
-		b.nameGenerated("internal topic", n.response, "Named")
-		b.nameGenerated("store", n.store, "Named")
-	}
 	return n
 }
 
