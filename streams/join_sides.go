@@ -13,14 +13,15 @@ import (
 // joinClock is what the two sides of a join have in common in one task.
 type joinClock struct {
 	stream Time // the highest time of a record that came to either side
-	// oldest is a time that no unmatched record is older than, as far as the last look has gone: MinTime before the first look, MaxTime if there
+	// oldest is a time that no unmatched record is older than, as far as the last look has gone: MaxTime if there
 	// was none. Kafka Streams lets it run ahead when a look ends at an open window of each side, and so do we: what
 	// has closed behind it goes with a later look.
 	oldest   Time
+	restored bool // oldest counts what was in the store when the task started
 	nextLook Time // by the wall clock
 }
 
-func newJoinClock() *joinClock { return &joinClock{stream: -1, oldest: window.MinTime} }
+func newJoinClock() *joinClock { return &joinClock{stream: -1, oldest: window.MaxTime} }
 
 // startLeft makes the node that joins left records.
 func (j *streamJoin[K, V, VO, R]) startLeft(ctx *topology.Context, next func(Record[K, R]) error) (func(Record[K, V]) error, error) {
@@ -238,10 +239,31 @@ func (u *unmatched[K, R]) remove(k outerKey[K]) error {
 	return topology.Fatal(err)
 }
 
+// restore counts what was in the store when the task started.
+func (u *unmatched[K, R]) restore() error {
+	if u.clock.restored {
+		return nil
+	}
+	u.clock.restored = true
+	for e, err := range u.store.All() {
+		if err != nil {
+			return topology.Fatal(err)
+		}
+		u.clock.oldest = min(u.clock.oldest, e.Key.at)
+		break
+	}
+	return nil
+}
+
 // emit forwards the records whose window and grace have passed, by time. after is the running side's, for the cheap test whether there can be any.
 func (u *unmatched[K, R]) emit(after int64, h topology.Headers, next func(Record[K, R]) error) error {
 	c := u.clock
-	if c.oldest.AddMillis(addMillis(after, u.grace)) >= c.stream {
+	if err := u.restore(); err != nil {
+		return err
+	}
+	// Kafka Streams looks into an empty store, too (its sum overflows), which puts the next look off.
+	open := addMillis(after, u.grace)
+	if none := c.oldest == window.MaxTime; none && open == 0 || !none && c.oldest.AddMillis(open) >= c.stream {
 		return nil
 	}
 	if u.throttle > 0 {
@@ -250,6 +272,9 @@ func (u *unmatched[K, R]) emit(after int64, h topology.Headers, next func(Record
 			return nil
 		}
 		c.nextLook = now.AddMillis(u.throttle)
+	}
+	if c.oldest == window.MaxTime {
+		return nil
 	}
 	c.oldest = window.MaxTime
 	openLeft, openRight := false, false
