@@ -17,7 +17,7 @@ type joinClock struct {
 	// was none. Kafka Streams lets it run ahead when a look ends at an open window of each side, and so do we: what
 	// has closed behind it goes with a later look.
 	oldest   Time
-	restored bool // oldest counts what was in the store when the task started
+	begun    bool // oldest counts what was in the store when the task started
 	nextLook Time // by the wall clock
 }
 
@@ -239,31 +239,33 @@ func (u *unmatched[K, R]) remove(k outerKey[K]) error {
 	return topology.Fatal(err)
 }
 
-// restore counts what was in the store when the task started.
-func (u *unmatched[K, R]) restore() error {
-	if u.clock.restored {
-		return nil
-	}
-	u.clock.restored = true
+// begin counts what was in the store when the task started. If there was nothing, Kafka Streams looks all the same, which puts its next look off: the first time so do
+// we, and leave out the later ones, which would ask for the wall clock at each record.
+func (u *unmatched[K, R]) begin(open int64) error {
+	c := u.clock
+	c.begun = true
 	for e, err := range u.store.All() {
 		if err != nil {
 			return topology.Fatal(err)
 		}
-		u.clock.oldest = min(u.clock.oldest, e.Key.at)
+		c.oldest = min(c.oldest, e.Key.at)
 		break
+	}
+	if c.oldest == window.MaxTime && open > 0 && u.throttle > 0 {
+		c.nextLook = u.ctx.WallClock().AddMillis(u.throttle)
 	}
 	return nil
 }
 
 // emit forwards the records whose window and grace have passed, by time. after is the running side's, for the cheap test whether there can be any.
 func (u *unmatched[K, R]) emit(after int64, h topology.Headers, next func(Record[K, R]) error) error {
-	c := u.clock
-	if err := u.restore(); err != nil {
-		return err
+	c, open := u.clock, addMillis(after, u.grace)
+	if !c.begun {
+		if err := u.begin(open); err != nil {
+			return err
+		}
 	}
-	// Kafka Streams looks into an empty store, too (its sum overflows), which puts the next look off.
-	open := addMillis(after, u.grace)
-	if none := c.oldest == window.MaxTime; none && open == 0 || !none && c.oldest.AddMillis(open) >= c.stream {
+	if c.oldest.AddMillis(open) >= c.stream {
 		return nil
 	}
 	if u.throttle > 0 {
@@ -272,9 +274,6 @@ func (u *unmatched[K, R]) emit(after int64, h topology.Headers, next func(Record
 			return nil
 		}
 		c.nextLook = now.AddMillis(u.throttle)
-	}
-	if c.oldest == window.MaxTime {
-		return nil
 	}
 	c.oldest = window.MaxTime
 	openLeft, openRight := false, false
