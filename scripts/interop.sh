@@ -50,15 +50,23 @@ rm -rf "$work/state"
 cmp "$work/both.want" "$work/both.got" || fail "wordcount after Java counts otherwise than the shell"
 text 100000 3 >"$work/third.txt"
 words "$work/third.txt" >"$work/third.want"
-again() { "$work/wordcount" -brokers "$broker" -dir "$work/state" -top 0 "$work/third.txt" >"$work/third.got" 2>"$work/third.err"; }
+again() { "$work/wordcount" -brokers "$broker" -dir "$work/state" -top 0 "$@" >"$work/third.got" 2>"$work/third.err"; }
+# Each time it gets some lines more through a pipe that stays open: it cannot end before it is killed, however fast the machine is.
 for kill in 1 2 3; do
-  again &
-  until grep -q ' s .* records' "$work/third.err" 2>/dev/null || ! kill -0 $! 2>/dev/null; do sleep 0.1; done # it has worked for a second
-  pkill -9 -f "^$work/wordcount" || fail "wordcount has ended before it was killed: $(cat "$work/third.err")"
-  { wait $!; } 2>/dev/null || true
+  : >"$work/third.err"
+  exec 9> >(again)
+  program=$!
+  head -n "$((kill * 25000))" "$work/third.txt" >&9
+  until grep -q ' s .* records' "$work/third.err"; do # it has worked for a second
+    pgrep -f "^$work/wordcount" >/dev/null || fail "wordcount has ended before it was killed: $(cat "$work/third.err")"
+    sleep 0.1
+  done
+  pkill -9 -f "^$work/wordcount"
+  exec 9>&-
+  { wait "$program"; } 2>/dev/null || true
   mv "$work/third.err" "$work/third.$kill.err"
 done
-again || fail "wordcount after three kills: $(cat "$work/third.err")"
+again "$work/third.txt" || fail "wordcount after three kills: $(cat "$work/third.err")"
 cmp "$work/third.want" "$work/third.got" || fail "wordcount after three kills counts otherwise than the shell"
 grep -q 'starting afresh' "$work/third.1.err" || fail "wordcount with another input has not started afresh"
 

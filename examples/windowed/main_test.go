@@ -73,16 +73,16 @@ func TestKilledItCountsEachEventOnce(t *testing.T) {
 	for i := range 200_000 {
 		fmt.Fprintf(&b, "/page%d\t%s\n", i%17, noon.Add(time.Duration(i)*5*time.Millisecond).Format(time.RFC3339))
 	}
-	input, dir := demotest.File(t, b.String()), t.TempDir()
-	for range 3 {
-		c := demotest.Start(t, "", program, "-dir", dir, input)
-		c.WaitFor("RUNNING")
-		c.After(150 * time.Millisecond)
+	text, dir := b.String(), t.TempDir()
+	input := demotest.File(t, text)
+	for k := range 3 {
+		c := demotest.StartOpen(t, text[:len(text)/4*(k+1)], program, "-dir", dir)
+		require.True(t, c.WaitFor("RUNNING") && c.After(150*time.Millisecond), "it ended before kill %d: %s", k, c.Errors())
 		c.Kill()
 	}
 	out, errs, code := demotest.Run(t, "", program, "-dir", dir, input)
 	require.Zero(t, code, errs)
-	require.Equal(t, want(t, b.String()), out)
+	require.Equal(t, want(t, text), out)
 }
 
 func TestAnInputThatHasGrownGoesOn(t *testing.T) {

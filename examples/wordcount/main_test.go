@@ -177,20 +177,12 @@ func TestKilledTwentyTimesItCountsEachLineOnce(t *testing.T) {
 	}
 	text := b.String()
 	name, dir := demotest.File(t, text), t.TempDir()
-	kills := 0
-	for kills < 20 {
-		c := demotest.Start(t, "", program, "-dir", dir, "-top", "0", name)
-		if c.WaitFor("RUNNING") && c.After(time.Duration(20+r.IntN(280))*time.Millisecond) {
-			c.Kill()
-			kills++
-			continue
-		}
-		require.Zero(t, c.Code(), c.Errors())
-		require.Equal(t, want(text, 0), c.Output(), "after %d kills", kills)
-		break
+	const kills = 20
+	for k := range kills {
+		c := demotest.StartOpen(t, text[:len(text)/(kills+1)*(k+1)], program, "-dir", dir, "-top", "0")
+		require.True(t, c.WaitFor("RUNNING") && c.After(time.Duration(20+r.IntN(280))*time.Millisecond), "it ended before kill %d: %s", k, c.Errors())
+		c.Kill()
 	}
-	t.Logf("%d kills", kills)
-	require.Equal(t, 20, kills, "the input was counted before 20 kills")
 	out, errs, code := demotest.Run(t, "", program, "-dir", dir, "-top", "0", name)
 	require.Zero(t, code, errs)
 	require.Equal(t, want(text, 0), out)

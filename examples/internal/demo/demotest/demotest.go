@@ -93,6 +93,15 @@ func StartFrom(t *testing.T, in io.Reader, program string, args ...string) *Chil
 	return c
 }
 
+// StartOpen starts a program with a standard input that has no end: it works until it is killed, however fast the machine is.
+func StartOpen(t *testing.T, in string, program string, args ...string) *Child {
+	r, w := Pipe(t)
+	c := StartFrom(t, r, program, args...)
+	require.NoError(t, r.Close()) // the program's is the only one: what it no longer reads need not be written
+	go func() { _, _ = w.WriteString(in) }()
+	return c
+}
+
 // Run runs a program to its end and answers its outputs and exit code.
 func Run(t *testing.T, in string, program string, args ...string) (stdout, stderr string, code int) {
 	c := Start(t, in, program, args...)
