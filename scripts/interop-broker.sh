@@ -14,6 +14,7 @@ java_with() { timeout "$1" java -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLeve
 # start takes the name of a directory and flags; restart takes the same ones.
 start() {
   flags=("$@")
+  : >"$work/out" # what the one before has said must not be taken for this one's
   "$work/millrace" broker --data "$work/$1" --listen "$server" "${@:2}" >"$work/out" 2>>"$work/broker.err" &
   broker=$!
   for _ in $(seq 100); do grep -q '^ready' "$work/out" && return; sleep 0.1; done
