@@ -125,7 +125,7 @@ func (u *updates) find(e *entry) *update {
 
 // front returns a cache for a store, nil if it has none.
 func (e *Env) front(o *options) *front {
-	if !o.cached || e.Cache == nil || e.Cache.max <= 0 || o.duplicates || o.timeFirst || o.kind == kindVersioned || e.Record == nil {
+	if !o.cached || e.Cache == nil || e.Cache.max <= 0 || o.duplicates || o.kind == kindVersioned || e.Record == nil {
 		return nil
 	}
 	f := &front{c: e.Cache, record: e.Record}

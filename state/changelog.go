@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -75,7 +76,7 @@ func (o *options) topicConfig(defaults map[string]string, additional time.Durati
 	maps.Copy(c, defaults)
 	switch o.kind {
 	case kindWindow, kindSession:
-		c["retention.ms"] = decimal(addTime(millis(o.retention), millis(additional)))
+		c["retention.ms"] = decimal(addTime(millis(cmp.Or(o.logged, o.retention)), millis(additional)))
 		if o.duplicates {
 			c["cleanup.policy"] = o.kind.policy(o)
 		}

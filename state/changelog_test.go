@@ -127,7 +127,9 @@ func TestChangelogTopicConfig(t *testing.T) {
 			map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "9223372036854775807"}},
 		"join window": {Window("s", s, s, time.Second, time.Second, Duplicates()), map[string]string{"cleanup.policy": "delete", "retention.ms": "86401000"}},
 		"session":     {Session("s", s, s, 10*time.Millisecond), map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "86400010"}},
-		"versioned":   {Versioned("s", s, s, time.Second), map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "86401000"}},
+		"session that is kept a millisecond longer": {Session("s", s, s, 11*time.Millisecond, LogRetention(10*time.Millisecond)),
+			map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "86400010"}},
+		"versioned": {Versioned("s", s, s, time.Second), map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "86401000"}},
 		"own configuration": {KeyValue("s", s, s, TopicConfig("cleanup.policy", "delete"), TopicConfig("segment.bytes", "7")),
 			map[string]string{"cleanup.policy": "delete", "segment.bytes": "7"}},
 	} {

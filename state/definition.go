@@ -98,6 +98,7 @@ type options struct {
 	ttl        time.Duration
 	size       time.Duration // of a window
 	retention  time.Duration // of a window or session store, history of a versioned one
+	logged     time.Duration // what the changelog takes for the retention, if it is not 0
 	topic      map[string]string
 	lru        bool   // max was given
 	noSerde    string // "key" or "value", if that has no serde
@@ -155,8 +156,7 @@ func LRU(max int) Option { return func(o *options) { o.lru, o.max = true, max } 
 func WithoutLogging() Option { return func(o *options) { o.unlogged = true } }
 
 // WithCaching puts the thread's record cache before the store, if there is one: updates of a key are held back and go to the changelog and
-// downstream at a commit, the last one only. Versioned and time-first stores, window stores with duplicates, and stores with LRU or TTL are
-// never cached.
+// downstream at a commit, the last one only. Versioned stores, window stores with duplicates, and stores with LRU or TTL are never cached.
 func WithCaching() Option { return func(o *options) { o.cached = true } }
 
 // TTL deletes an entry of a key-value store that long after its last write, by the times of the records (a timestamped value's own time), with a
@@ -165,6 +165,9 @@ func TTL(d time.Duration) Option { return func(o *options) { o.ttl = d } }
 
 // Retention says how long a window or session store keeps what is put.
 func Retention(d time.Duration) Option { return func(o *options) { o.retention = d } }
+
+// LogRetention makes the changelog's configuration that of a window or session store with another retention.
+func LogRetention(d time.Duration) Option { return func(o *options) { o.logged = d } }
 
 // TopicConfig sets a configuration of the changelog topic.
 func TopicConfig(k, v string) Option {

@@ -195,11 +195,14 @@ func (s *timed) flushOne(e *entry, base []byte) error {
 func (s *timed) left(e *entry) {
 	g := s.segs.find(s.layout.time(e.key()))
 	g.t.released(e)
-	if g.t.rows != nil || !g.dead && e.flags&absent == 0 {
+	if !g.dead && e.flags&absent == 0 {
 		return
 	}
 	if g.byTime != nil {
 		g.byTime.delete(s.byTime(e.key()))
+	}
+	if g.t.rows != nil {
+		return
 	}
 	g.t.drop(e)
 	if g.dead && g.t.residents == 0 {

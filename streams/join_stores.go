@@ -25,7 +25,7 @@ func (s *joinStore[K, V]) write(w *writer, node string) bool {
 		return false
 	}
 	w.place(&s.storeConfig)
-	w.t.AddStore(state.Window(s.name, k, v, s.window.Size(), s.kept(), append(s.uncached(), state.Duplicates())...))
+	w.t.AddStore(state.Window(s.name, k, v, s.window.Size(), s.kept(), append(s.uncached().options(), state.Duplicates())...))
 	return true
 }
 
@@ -38,12 +38,11 @@ func (s *joinStore[K, V]) open(ctx *topology.Context) (*state.Windows[K, V], err
 	return storeOf[*state.Windows[K, V]](ctx, s.name)
 }
 
-// uncached are the options of a store that is never cached.
-func (s *storeConfig) uncached() []state.Option {
-	c := *s
+// uncached makes s the configuration of a store that is never cached.
+func (s *storeConfig) uncached() *storeConfig {
 	off := false
-	c.caching = &off
-	return c.options()
+	s.caching = &off
+	return s
 }
 
 // keepRecords is the plan node of one side of a join: it passes a record on, then puts it into the side's store.
@@ -109,7 +108,7 @@ func (s *outerStore[K, V, VO]) write(w *writer, node string) bool {
 		return false
 	}
 	w.place(&s.storeConfig)
-	w.t.AddStore(state.KeyValue(s.name, serde.Serde[outerKey[K]](outerKeySerde[K]{k}), serde.Bytes, s.uncached()...))
+	w.t.AddStore(state.KeyValue(s.name, serde.Serde[outerKey[K]](outerKeySerde[K]{k}), serde.Bytes, s.uncached().options()...))
 	return true
 }
 

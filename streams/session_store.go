@@ -33,10 +33,14 @@ func (s *sessionStore[K, A]) write(w *writer, node string) bool {
 	if s.hasRetention {
 		retention = s.retention
 	}
+	if s.windows.onClose {
+		s.uncached()
+	}
 	o := w.optionsOf(&s.storeConfig)
 	if s.windows.onClose {
 		if o = append(o, state.TimeFirst()); s.inMemory {
-			// A store in memory hides a session when it has closed, a millisecond before it is emitted.
+			// A store in memory hides a session when it has closed, a millisecond before it is emitted. The changelog is Kafka's.
+			o = append(o, state.LogRetention(retention))
 			retention = max(retention, longer(s.windows.retention, time.Millisecond))
 		}
 	}

@@ -121,7 +121,7 @@ func (s *suppressStore[K, V]) write(w *writer, node string) bool {
 	if s.keys == nil || s.values == nil {
 		return false
 	}
-	w.t.AddStore(state.Custom(s.name, newSuppressBuffer, s.uncached()...))
+	w.t.AddStore(state.Custom(s.name, newSuppressBuffer, s.uncached().options()...))
 	return true
 }
 

@@ -30,6 +30,9 @@ func (s *windowStore[K, A]) write(w *writer, node string) bool {
 	if s.hasRetention {
 		retention = s.retention
 	}
+	if s.windows.onClose && s.windows.assign == nil { // sliding windows, which Kafka Streams does not cache here
+		s.uncached()
+	}
 	o := w.optionsOf(&s.storeConfig)
 	if s.windows.onClose {
 		o = append(o, state.TimeFirst())

@@ -29,8 +29,8 @@ type WindowedStream[K, WK, V any] struct {
 }
 
 // EmitOnClose makes the aggregates emit each window once, when it has closed: when a record comes whose time is the window's end plus the grace or
-// more (for sliding windows: more). Windows leave by their start, then key. The store is not cached. It is for windows that end, so not for
-// [window.Unlimited] (KIP-825).
+// more (for sliding windows: more). Windows leave by their start, then key. A record cache holds updates back from the store and the changelog, not
+// what is emitted; sliding windows have none, as in Kafka Streams. It is for windows that end, so not for [window.Unlimited] (KIP-825).
 func (w WindowedStream[K, WK, V]) EmitOnClose() WindowedStream[K, WK, V] { w.onClose = true; return w }
 
 // OnLate makes the aggregates call f with each record that comes after a window of it has closed, and with that window, before it is dropped and

@@ -232,7 +232,7 @@ func at5(key string) windowed {
 // TestCacheKeepsWhatHasExpired: a window that the store has expired is still found in the cache until the cache needs its room.
 func TestCacheKeepsWhatHasExpired(t *testing.T) {
 	for _, s := range []statetest.Setup{{Name: "memory", Cache: 1000}, {Name: "database", DB: true, Cache: 1000}} {
-		for _, opts := range [][]state.Option{{state.WithCaching()}, {state.WithCaching(), state.InMemory()}} {
+		for _, opts := range [][]state.Option{{state.WithCaching()}, {state.WithCaching(), state.InMemory()}, {state.WithCaching(), state.TimeFirst()}} {
 			r := statetest.NewRig(t, s, 1, state.Window("s", statetest.Text, statetest.Text, time.Second, time.Second, opts...))
 			w := r.Stores.Get("s").(*state.Windows[string, string])
 			require.NoError(t, w.Put("old", 0, "x"))

@@ -42,7 +42,7 @@ func drawKind(t *rapid.T, s statetest.Setup) (k kindOf, opts []state.Option) {
 		opts = append(opts, state.TimeFirst())
 	}
 	k.retention = rapid.SampledFrom([]state.Time{7, 30_000, 100_000, 200_000}).Draw(t, "retention")
-	if s.Cache > 0 && !k.timeFirst {
+	if s.Cache > 0 {
 		k.retention = 1e9 // what is in the cache is found after it has expired: see TestCacheKeepsWhatHasExpired
 	}
 	return k, append(opts, state.WithCaching())
