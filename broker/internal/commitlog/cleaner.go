@@ -87,6 +87,8 @@ func (c *cleaner) clean(b recordbatch.Batch) (recordbatch.Batch, error) {
 		return c.rebuild(h)
 	}
 	last, live := c.lastData[b.ProducerID()]
+	// The last batch below the end can be an aborted one, with the marker beyond, and an open transaction between them: without
+	// the batch, a reader of committed records would not get to the last stable offset before that transaction ends.
 	if !(live && last == b.LastOffset()) && b.LastOffset() != c.end-1 {
 		return nil, nil
 	}
@@ -162,7 +164,7 @@ func (c *cleaner) cleanMarker(b recordbatch.Batch) (recordbatch.Batch, error) {
 	switch {
 	case needed:
 		return b, nil
-	case hasHorizon && horizon <= c.now && b.LastOffset() != c.end-1:
+	case hasHorizon && horizon <= c.now:
 		return nil, nil
 	case hasHorizon:
 		return b, nil

@@ -26,7 +26,7 @@ import (
 //   - A tombstone gets a delete horizon when it is first gone through, and goes after it. The
 //     horizon is written into the batch: a reader that has started before it sees the tombstone.
 //   - The last batch of a producer that is still known stays, emptied if need be, so that its sequence is in the
-//     log; so does the last batch of the round.
+//     log; so does the last data batch of the round, so that readers of committed records get to the last stable offset.
 //   - A group of segments is replaced by one new file in one commit of the manifest. A stop at any point leaves the
 //     old files or the new one; the others are removed when the store opens.
 type compaction struct {

@@ -197,6 +197,25 @@ func TestTheLastBatchOfAProducerStays(t *testing.T) {
 	require.EqualValues(t, 3, mustAppend(t, p, kv("a", "4").from(1, 0, 2)).BaseOffset)
 }
 
+// TestCommittedReadersGetToTheOpenTransaction: what is below the last stable offset can be aborted to the last record, and go,
+// while the marker is beyond it.
+func TestCommittedReadersGetToTheOpenTransaction(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, compacted)
+	p := e.part()
+	mustAppend(t, p, kv("a", "aborted").from(1, 0, 0).inTxn())
+	seal(t, p)
+	mustAppend(t, p, kv("a", "open").from(2, 0, 0).inTxn())
+	_, err := p.AppendMarker(1, 0, 0, false)
+	require.NoError(t, err)
+	mustAppend(t, p, kv("b", "1").from(1, 0, 1)) // the aborted batch is no longer its producer's last one
+	compact(t, e)
+	require.EqualValues(t, 1, p.man.cleanedTo)
+	require.Equal(t, Offsets{0, 1, 4, 4}, p.Offsets())
+	require.Empty(t, readAll(t, p, 0, ReadCommitted, 1<<20), "and that is up to the last stable offset")
+	require.Zero(t, batches(t, p)[0].RecordCount())
+}
+
 func TestAFullMapEndsTheRoundEarly(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, compacted, func(e *env) { e.opts.CompactionMemory = 16 * offsetSlotSize })
