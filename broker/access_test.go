@@ -123,6 +123,10 @@ var accesses = []access{
 		{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t"}}, ValidateOnly: true}, 1)},
 	{name: "IncrementalAlterConfigs of the broker", needs: []right{clusterRight(opAlterConfigs)}, req: versioned(&kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{
 		{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "1"}}, ValidateOnly: true}, 1)},
+	{name: "DescribeConfigs of a group", needs: []right{groupRight(opDescribeConfigs)}, req: versioned(&kmsg.DescribeConfigsRequest{Resources: []kmsg.DescribeConfigsRequestResource{
+		{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"}}}, 4)},
+	{name: "IncrementalAlterConfigs of a group", needs: []right{groupRight(opAlterConfigs)}, req: versioned(&kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{
+		{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g"}}, ValidateOnly: true}, 1)},
 	{name: "DescribeLogDirs", needs: []right{clusterRight(opDescribe)}, req: versioned(&kmsg.DescribeLogDirsRequest{}, 4)},
 	{name: "CreatePartitions", needs: []right{topicRight(opAlter)}, req: versioned(&kmsg.CreatePartitionsRequest{Topics: []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: 5}}, ValidateOnly: true}, 3)},
 	{name: "DeleteGroups", needs: []right{{kmsg.ACLResourceTypeGroup, "none", opDelete}}, req: versioned(&kmsg.DeleteGroupsRequest{Groups: []string{"none"}}, 2)},

@@ -104,13 +104,7 @@ func nodeConfig(c Config) api.Config {
 		TxnLimits: api.TxnLimits{
 			IDs: c.Limits.TransactionalIDs, MaxTimeout: c.Limits.TransactionMaxTimeout, Expiry: c.Limits.TransactionalIDExpiry,
 		},
-		Group: group.Config{
-			MinSessionTimeout: c.Groups.MinSessionTimeout, MaxSessionTimeout: c.Groups.MaxSessionTimeout,
-			InitialRebalanceDelay: c.Groups.InitialRebalanceDelay, MaxGroups: c.Groups.MaxGroups, MaxMembers: c.Groups.MaxMembers,
-			MaxMemberBytes: c.Groups.MaxMemberBytes, MaxMetadataBytes: c.Groups.MaxOffsetMetadata,
-			OffsetRetention: c.Groups.OffsetRetention, Log: c.Logger,
-			ConsumerSessionTimeout: c.Groups.ConsumerSessionTimeout, ConsumerHeartbeatInterval: c.Groups.ConsumerHeartbeatInterval,
-		},
+		Group:     c.groups(),
 		Security:  c.Security.node(),
 		Producers: c.Limits.Producers, ProducerExpiry: c.Limits.ProducerIDExpiry,
 		MaintainEvery: c.MaintainEvery, RetentionEvery: c.RetentionEvery, FlushEvery: c.SyncEvery, FetchBytes: c.Limits.FetchBytes,
@@ -118,26 +112,45 @@ func nodeConfig(c Config) api.Config {
 	}
 }
 
+// groups is what the group coordinator is to know, complete.
+func (c Config) groups() group.Config {
+	g := c.Groups
+	return group.Config{
+		MinSessionTimeout: g.MinSessionTimeout, MaxSessionTimeout: g.MaxSessionTimeout, InitialRebalanceDelay: g.InitialRebalanceDelay,
+		MaxGroups: g.MaxGroups, MaxMembers: g.MaxMembers, MaxMemberBytes: g.MaxMemberBytes, MaxMetadataBytes: g.MaxOffsetMetadata,
+		OffsetRetention: g.OffsetRetention, Log: c.Logger,
+		ConsumerSessionTimeout: g.ConsumerSessionTimeout, ConsumerHeartbeatInterval: g.ConsumerHeartbeatInterval,
+		MinConsumerSessionTimeout: g.MinConsumerSessionTimeout, MaxConsumerSessionTimeout: g.MaxConsumerSessionTimeout,
+		MinConsumerHeartbeatInterval: g.MinConsumerHeartbeatInterval, MaxConsumerHeartbeatInterval: g.MaxConsumerHeartbeatInterval,
+	}.WithDefaults()
+}
+
 // shown are settings that clients can ask for, by their Kafka names.
 func (c Config) shown() map[string]string {
+	g := c.groups()
 	all := map[string]any{
-		"log.cleaner.backoff.ms":               c.MaintainEvery,
-		"log.retention.check.interval.ms":      c.RetentionEvery,
-		"group.min.session.timeout.ms":         c.Groups.MinSessionTimeout,
-		"group.max.session.timeout.ms":         c.Groups.MaxSessionTimeout,
-		"group.initial.rebalance.delay.ms":     c.Groups.InitialRebalanceDelay,
-		"group.max.size":                       c.Groups.MaxMembers,
-		"group.consumer.session.timeout.ms":    c.Groups.ConsumerSessionTimeout,
-		"group.consumer.heartbeat.interval.ms": c.Groups.ConsumerHeartbeatInterval,
-		"transactional.id.expiration.ms":       c.Limits.TransactionalIDExpiry,
-		"socket.request.max.bytes":             c.Limits.FrameBytes,
-		"queued.max.request.bytes":             c.Limits.InFlightBytes,
-		"fetch.max.bytes":                      c.Limits.FetchBytes,
-		"max.connections":                      c.Limits.Connections,
-		"max.connections.per.ip":               c.Limits.ConnectionsPerIP,
-		"connections.max.idle.ms":              c.Limits.IdleTimeout,
-		"connections.max.reauth.ms":            c.Security.SessionLifetime,
-		"sasl.enabled.mechanisms":              strings.Join(c.Security.Mechanisms, ","),
+		"log.cleaner.backoff.ms":                   c.MaintainEvery,
+		"log.retention.check.interval.ms":          c.RetentionEvery,
+		"group.min.session.timeout.ms":             g.MinSessionTimeout,
+		"group.max.session.timeout.ms":             g.MaxSessionTimeout,
+		"group.initial.rebalance.delay.ms":         g.InitialRebalanceDelay,
+		"group.max.size":                           g.MaxMembers,
+		"group.consumer.session.timeout.ms":        g.ConsumerSessionTimeout,
+		"group.consumer.heartbeat.interval.ms":     g.ConsumerHeartbeatInterval,
+		"group.consumer.min.session.timeout.ms":    g.MinConsumerSessionTimeout,
+		"group.consumer.max.session.timeout.ms":    g.MaxConsumerSessionTimeout,
+		"group.consumer.min.heartbeat.interval.ms": g.MinConsumerHeartbeatInterval,
+		"group.consumer.max.heartbeat.interval.ms": g.MaxConsumerHeartbeatInterval,
+		"offset.metadata.max.bytes":                g.MaxMetadataBytes,
+		"transactional.id.expiration.ms":           c.Limits.TransactionalIDExpiry,
+		"socket.request.max.bytes":                 c.Limits.FrameBytes,
+		"queued.max.request.bytes":                 c.Limits.InFlightBytes,
+		"fetch.max.bytes":                          c.Limits.FetchBytes,
+		"max.connections":                          c.Limits.Connections,
+		"max.connections.per.ip":                   c.Limits.ConnectionsPerIP,
+		"connections.max.idle.ms":                  c.Limits.IdleTimeout,
+		"connections.max.reauth.ms":                c.Security.SessionLifetime,
+		"sasl.enabled.mechanisms":                  strings.Join(c.Security.Mechanisms, ","),
 	}
 	out := make(map[string]string, len(all))
 	for name, v := range all {

@@ -139,6 +139,10 @@ func TestListConfigResources(t *testing.T) {
 	require.Equal(t, []kmsg.ListConfigResourcesResponseConfigResource{topic, node}, list(1).ConfigResources)
 	require.Equal(t, []kmsg.ListConfigResourcesResponseConfigResource{node}, list(1, 4).ConfigResources)
 	require.Empty(t, list(1, 16, 32).ConfigResources)
+	require.Zero(t, alterGroup(r, "g", false, "consumer.session.timeout.ms=50000").ErrorCode)
+	group := kmsg.ListConfigResourcesResponseConfigResource{Name: "g", Type: 32}
+	require.Equal(t, []kmsg.ListConfigResourcesResponseConfigResource{group}, list(1, 16, 32).ConfigResources)
+	require.Equal(t, []kmsg.ListConfigResourcesResponseConfigResource{topic, node, group}, list(1).ConfigResources)
 	require.Equal(t, kerr.UnsupportedVersion.Code, list(1, 3).ErrorCode)
 }
 
@@ -294,6 +298,10 @@ func TestDescribeBrokerConfigs(t *testing.T) {
 		require.Equal(t, kmsg.ConfigSourceStaticBrokerConfig, c.Source, name)
 	}
 	require.Equal(t, kmsg.ConfigTypeInt, got["log.cleaner.backoff.ms"].ConfigType)
+	for name, v := range map[string]string{"group.max.session.timeout.ms": "1800000", "group.consumer.session.timeout.ms": "45000",
+		"group.consumer.max.heartbeat.interval.ms": "15000", "group.max.size": "1000", "offset.metadata.max.bytes": "4096"} {
+		require.Equal(t, v, *got[name].Value, name)
+	}
 	require.False(t, got["log.retention.ms"].ReadOnly)
 }
 

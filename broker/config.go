@@ -132,6 +132,13 @@ type Groups struct {
 
 	ConsumerSessionTimeout    time.Duration // of members of the consumer protocol (KIP-848), 45 s
 	ConsumerHeartbeatInterval time.Duration // of the same, 5 s
+
+	// What a group can have for itself, by configs of its own (resources of type GROUP), instead of the two above. By
+	// default the bounds are as wide as these need.
+	MinConsumerSessionTimeout    time.Duration // 45 s
+	MaxConsumerSessionTimeout    time.Duration // 60 s
+	MinConsumerHeartbeatInterval time.Duration // 5 s
+	MaxConsumerHeartbeatInterval time.Duration // 15 s
 }
 
 // inProcessHost is the host name that clients of the in-process dialer see. The dialer takes any address.
@@ -206,6 +213,11 @@ func (c Config) withDefaults() (Config, error) {
 		atLeast("SyncEvery", c.SyncEvery, time.Millisecond), atLeast("MaintainEvery", c.MaintainEvery, time.Millisecond),
 		atLeast("RetentionEvery", c.RetentionEvery, time.Millisecond),
 	)
+	g := c.groups()
+	errs = append(errs,
+		within("Groups.ConsumerSessionTimeout", g.ConsumerSessionTimeout, g.MinConsumerSessionTimeout, g.MaxConsumerSessionTimeout),
+		within("Groups.ConsumerHeartbeatInterval", g.ConsumerHeartbeatInterval, g.MinConsumerHeartbeatInterval, g.MaxConsumerHeartbeatInterval),
+	)
 	c.Listeners = c.allListeners()
 	errs = append(errs, c.checkListeners(), c.Security.check(), checkConfigs(c.Configs))
 	c.Configs = maps.Clone(c.Configs)
@@ -218,6 +230,13 @@ func (c Config) withDefaults() (Config, error) {
 func atLeast[T int | int64 | float64 | time.Duration](name string, v, low T) error {
 	if v < low {
 		return fmt.Errorf("%s is %v, want at least %v", name, v, low)
+	}
+	return nil
+}
+
+func within(name string, v, low, high time.Duration) error {
+	if v < low || v > high {
+		return fmt.Errorf("%s is %v, want %v to %v, which groups can have for themselves", name, v, low, high)
 	}
 	return nil
 }

@@ -21,13 +21,17 @@ var properties = map[string]func(*Config, string) error{
 	"log.retention.check.interval.ms": millis(func(c *Config, d time.Duration) { c.RetentionEvery = d }, 1),
 	"log.cleaner.backoff.ms":          millis(func(c *Config, d time.Duration) { c.MaintainEvery = max(d, time.Millisecond) }, 0),
 
-	"group.min.session.timeout.ms":         millis(func(c *Config, d time.Duration) { c.Groups.MinSessionTimeout = d }, 1),
-	"group.max.session.timeout.ms":         millis(func(c *Config, d time.Duration) { c.Groups.MaxSessionTimeout = d }, 1),
-	"group.initial.rebalance.delay.ms":     millis(func(c *Config, d time.Duration) { c.Groups.InitialRebalanceDelay = d }, 0),
-	"group.max.size":                       number(func(c *Config, n int64) { c.Groups.MaxMembers = int(n) }, 1, math.MaxInt32),
-	"group.consumer.session.timeout.ms":    millis(func(c *Config, d time.Duration) { c.Groups.ConsumerSessionTimeout = d }, 1),
-	"group.consumer.heartbeat.interval.ms": millis(func(c *Config, d time.Duration) { c.Groups.ConsumerHeartbeatInterval = d }, 1),
-	"offsets.retention.minutes":            number(func(c *Config, n int64) { c.Groups.OffsetRetention = time.Duration(n) * time.Minute }, 1, math.MaxInt32),
+	"group.min.session.timeout.ms":             millis(func(c *Config, d time.Duration) { c.Groups.MinSessionTimeout = d }, 1),
+	"group.max.session.timeout.ms":             millis(func(c *Config, d time.Duration) { c.Groups.MaxSessionTimeout = d }, 1),
+	"group.initial.rebalance.delay.ms":         millis(func(c *Config, d time.Duration) { c.Groups.InitialRebalanceDelay = d }, 0),
+	"group.max.size":                           number(func(c *Config, n int64) { c.Groups.MaxMembers = int(n) }, 1, math.MaxInt32),
+	"group.consumer.session.timeout.ms":        millis(func(c *Config, d time.Duration) { c.Groups.ConsumerSessionTimeout = d }, 1),
+	"group.consumer.heartbeat.interval.ms":     millis(func(c *Config, d time.Duration) { c.Groups.ConsumerHeartbeatInterval = d }, 1),
+	"group.consumer.min.session.timeout.ms":    millis(func(c *Config, d time.Duration) { c.Groups.MinConsumerSessionTimeout = d }, 1),
+	"group.consumer.max.session.timeout.ms":    millis(func(c *Config, d time.Duration) { c.Groups.MaxConsumerSessionTimeout = d }, 1),
+	"group.consumer.min.heartbeat.interval.ms": millis(func(c *Config, d time.Duration) { c.Groups.MinConsumerHeartbeatInterval = d }, 1),
+	"group.consumer.max.heartbeat.interval.ms": millis(func(c *Config, d time.Duration) { c.Groups.MaxConsumerHeartbeatInterval = d }, 1),
+	"offsets.retention.minutes":                number(func(c *Config, n int64) { c.Groups.OffsetRetention = time.Duration(n) * time.Minute }, 1, math.MaxInt32),
 
 	"offset.metadata.max.bytes": number(func(c *Config, n int64) { c.Groups.MaxOffsetMetadata = int(n) }, 1, math.MaxInt32),
 
@@ -108,9 +112,8 @@ func namesByReason() map[string]string {
 			"log.initial.task.delay.ms delete.topic.enable connection.failed.authentication.delay.ms " +
 			"max.connections.per.ip.overrides max.request.partition.size.limit max.incremental.fetch.session.cache.slots " +
 			"queued.max.requests producer.id.expiration.check.interval.ms unstable.api.versions.enable " +
-			"unstable.feature.versions.enable group.consumer.assignors group.consumer.max.heartbeat.interval.ms " +
-			"group.consumer.max.session.timeout.ms group.consumer.max.size group.consumer.migration.policy " +
-			"group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms " +
+			"unstable.feature.versions.enable group.consumer.assignors " +
+			"group.consumer.max.size group.consumer.migration.policy " +
 			"group.consumer.regex.refresh.interval.ms group.coordinator.append.linger.ms group.coordinator.new.enable " +
 			"group.coordinator.rebalance.protocols group.coordinator.threads " +
 			"offsets.retention.check.interval.ms",

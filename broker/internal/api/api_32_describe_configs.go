@@ -54,9 +54,20 @@ func (n *Node) describeResource(r *wire.Request, rr kmsg.DescribeConfigsRequestR
 		}
 		extra := n.brokerConfigs(r.Conn.Listener)
 		return n.topics.DescribeBroker(extra), func(name string) bool { _, ok := extra[name]; return ok }, 0, nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if !n.may(r, kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeGroup, rr.ResourceName) {
+			return nil, nil, kerr.GroupAuthorizationFailed.Code, nil
+		}
+		if rr.ResourceName == "" {
+			return nil, nil, kerr.InvalidRequest.Code, errNoGroup
+		}
+		return n.groupConfigs.describe(rr.ResourceName), func(string) bool { return false }, 0, nil
 	}
 	return nil, nil, kerr.InvalidRequest.Code, noConfigs(rr.ResourceType)
 }
+
+// errNoGroup: groups have no cluster-wide defaults but the broker's configs.
+var errNoGroup = errors.New("the name of a group is missing")
 
 // noConfigs says why a resource can neither be described nor altered.
 func noConfigs(kind kmsg.ConfigResourceType) error {

@@ -42,7 +42,7 @@ type resource struct {
 	name string
 }
 
-// alterResource changes configs of a topic or of the broker. Names in seen are refused: their order would matter.
+// alterResource changes configs of a topic, of the broker or of a group. Names in seen are refused: their order would matter.
 func (n *Node) alterResource(r *wire.Request, res resource, seen map[resource]bool, changes []topics.Change, replace, dryRun bool) (int16, error) {
 	if seen[res] {
 		return kerr.InvalidRequest.Code, errors.New("the request names this resource more than once")
@@ -71,6 +71,16 @@ func (n *Node) alterResource(r *wire.Request, res resource, seen map[resource]bo
 			return code, err
 		}
 		if err := n.topics.AlterBroker(changes, replace, dryRun); err != nil {
+			return n.topicCode(err), err
+		}
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if !n.may(r, kmsg.ACLOperationAlterConfigs, kmsg.ACLResourceTypeGroup, res.name) {
+			return kerr.GroupAuthorizationFailed.Code, nil
+		}
+		if res.name == "" {
+			return kerr.InvalidRequest.Code, errNoGroup
+		}
+		if err := n.groupConfigs.alter(res.name, changes, replace, dryRun); err != nil {
 			return n.topicCode(err), err
 		}
 	default:

@@ -10,8 +10,8 @@ import (
 	"github.com/millrace-go/millrace/broker/internal/wire"
 )
 
-// listConfigResources names what can have configs (KIP-1142): topics and this broker. There are no subscriptions to
-// clients' metrics, which is all that version 0 asks for, and no groups with configs of their own.
+// listConfigResources names what can have configs (KIP-1142): topics, this broker, and groups, of which those
+// are named that have configs of their own. There are no subscriptions to clients' metrics, which is all that version 0 asks for.
 func listConfigResources(n *Node, r *wire.Request, req *kmsg.ListConfigResourcesRequest) (kmsg.Response, error) {
 	resp := kmsg.NewPtrListConfigResourcesResponse()
 	if !n.may(r, kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeCluster, clusterResource) {
@@ -35,6 +35,11 @@ func listConfigResources(n *Node, r *wire.Request, req *kmsg.ListConfigResources
 	if asked(kmsg.ConfigResourceTypeBroker) {
 		add(kmsg.ConfigResourceTypeBroker, fmt.Sprint(NodeID))
 	}
+	if asked(kmsg.ConfigResourceTypeGroupConfig) {
+		for _, name := range n.groupConfigs.names() {
+			add(kmsg.ConfigResourceTypeGroupConfig, name)
+		}
+	}
 	for _, t := range req.ResourceTypes {
 		if !knownConfigResource(kmsg.ConfigResourceType(t)) {
 			resp.ErrorCode, resp.ConfigResources = kerr.UnsupportedVersion.Code, nil
@@ -45,6 +50,8 @@ func listConfigResources(n *Node, r *wire.Request, req *kmsg.ListConfigResources
 
 // knownConfigResource reports whether Kafka has such resources, whether there are any here or not.
 func knownConfigResource(t kmsg.ConfigResourceType) bool {
-	const clientMetrics, groups = 16, 32
-	return slices.Contains([]kmsg.ConfigResourceType{kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger, clientMetrics, groups}, t)
+	return slices.Contains([]kmsg.ConfigResourceType{
+		kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger,
+		kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig,
+	}, t)
 }

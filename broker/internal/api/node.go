@@ -59,17 +59,18 @@ type Config struct {
 
 // Node is a broker without its listeners. Its methods may be called from any goroutine.
 type Node struct {
-	cfg     Config
-	db      *metadb.DB
-	logs    *commitlog.Store
-	topics  *topics.Catalog
-	groups  *groups
-	txns    *txns
-	guard   *guard
-	quotas  *quota.Set
-	log     *slog.Logger
-	cluster string
-	apis    []api
+	cfg          Config
+	db           *metadb.DB
+	logs         *commitlog.Store
+	topics       *topics.Catalog
+	groups       *groups
+	groupConfigs *groupConfigs
+	txns         *txns
+	guard        *guard
+	quotas       *quota.Set
+	log          *slog.Logger
+	cluster      string
+	apis         []api
 
 	fetching atomic.Int64 // bytes of records in responses that are not written yet
 	full     atomic.Bool  // the disk is
@@ -124,6 +125,10 @@ func Open(cfg Config) (_ *Node, err error) {
 	if n.quotas, err = openQuotas(n.db); err != nil {
 		return nil, err
 	}
+	if n.groupConfigs, err = openGroupConfigs(n.db, cfg.Group); err != nil {
+		return nil, err
+	}
+	cfg.Group.ConsumerTimes = n.groupConfigs.times
 	if n.groups, err = startGroups(cfg.Group, n.db, n.guard, n.topics, cfg.Now, cfg.Logger); err != nil {
 		return nil, err
 	}

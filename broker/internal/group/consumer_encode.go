@@ -143,7 +143,8 @@ func (g *group) restoreMember(c *Coordinator, now time.Time, id string, value []
 			return fmt.Errorf("subscription: %s", err.text)
 		}
 	}
-	m.deadline = now.Add(c.cfg.ConsumerSessionTimeout)
+	session, _ := c.cfg.ConsumerTimes(g.id)
+	m.deadline = now.Add(session)
 	if m.progress == unrevoked {
 		m.revokeBy = now.Add(m.rebalance)
 	}

@@ -129,7 +129,8 @@ func (c *Coordinator) consumerBeat(now time.Time, from Client, req *kmsg.Consume
 	}
 	k.refresh(c)
 	k.reconcile(m, owned(req.Topics))
-	m.deadline = now.Add(c.cfg.ConsumerSessionTimeout)
+	session, heartbeat := c.cfg.ConsumerTimes(g.id)
+	m.deadline = now.Add(session)
 	g.wake(m.deadline)
 	if m.progress != unrevoked {
 		m.revokeBy = time.Time{}
@@ -141,7 +142,7 @@ func (c *Coordinator) consumerBeat(now time.Time, from Client, req *kmsg.Consume
 
 	resp.MemberID = kmsg.StringPtr(m.id)
 	resp.MemberEpoch = m.epoch
-	resp.HeartbeatIntervalMillis = int32(c.cfg.ConsumerHeartbeatInterval.Milliseconds())
+	resp.HeartbeatIntervalMillis = int32(heartbeat.Milliseconds())
 	full := req.RebalanceTimeoutMillis >= 0 && (req.SubscribedTopicNames != nil || req.SubscribedTopicRegex != nil) && req.Topics != nil
 	if joining || full || !m.assigned.equal(before) {
 		resp.Assignment = new(kmsg.ConsumerGroupHeartbeatResponseAssignment)
@@ -313,7 +314,8 @@ func (c *Coordinator) consumerLeave(now time.Time, req *kmsg.ConsumerGroupHeartb
 	if req.MemberEpoch == leftForNow {
 		k.hold(m, m.assigned, assignment{})
 		m.epoch, m.progress, m.revokeBy = leftForNow, reconciled, time.Time{}
-		m.deadline = now.Add(c.cfg.ConsumerSessionTimeout)
+		session, _ := c.cfg.ConsumerTimes(g.id)
+		m.deadline = now.Add(session)
 		g.wake(m.deadline)
 	} else {
 		k.remove(c, m, "left")

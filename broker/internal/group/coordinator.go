@@ -24,6 +24,14 @@ type Config struct {
 	ConsumerSessionTimeout    time.Duration // group.consumer.session.timeout.ms, 45 s
 	ConsumerHeartbeatInterval time.Duration // group.consumer.heartbeat.interval.ms, 5 s
 
+	// The bounds of what a group can have for itself: group.consumer.min.session.timeout.ms, 45 s; .max., 60 s;
+	// group.consumer.min.heartbeat.interval.ms, 5 s; .max., 15 s. By default they are as wide as the times above need.
+	MinConsumerSessionTimeout, MaxConsumerSessionTimeout       time.Duration
+	MinConsumerHeartbeatInterval, MaxConsumerHeartbeatInterval time.Duration
+
+	// ConsumerTimes returns the session timeout and the heartbeat interval of a group. Nil gives all groups the two above.
+	ConsumerTimes func(group string) (session, heartbeat time.Duration)
+
 	OffsetRetention      time.Duration // offsets.retention.minutes, 7 days; negative keeps offsets for ever
 	OffsetRetentionCheck time.Duration // offsets.retention.check.interval.ms, 10 min
 
@@ -38,11 +46,20 @@ type Config struct {
 	Log *slog.Logger
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults returns c with what it leaves open filled in.
+func (c Config) WithDefaults() Config {
 	setDefault(&c.MinSessionTimeout, 6*time.Second)
 	setDefault(&c.MaxSessionTimeout, 30*time.Minute)
 	setDefault(&c.ConsumerSessionTimeout, 45*time.Second)
 	setDefault(&c.ConsumerHeartbeatInterval, 5*time.Second)
+	setDefault(&c.MinConsumerSessionTimeout, min(45*time.Second, c.ConsumerSessionTimeout))
+	setDefault(&c.MaxConsumerSessionTimeout, max(60*time.Second, c.ConsumerSessionTimeout))
+	setDefault(&c.MinConsumerHeartbeatInterval, min(5*time.Second, c.ConsumerHeartbeatInterval))
+	setDefault(&c.MaxConsumerHeartbeatInterval, max(15*time.Second, c.ConsumerHeartbeatInterval))
+	if c.ConsumerTimes == nil {
+		session, heartbeat := c.ConsumerSessionTimeout, c.ConsumerHeartbeatInterval
+		c.ConsumerTimes = func(string) (time.Duration, time.Duration) { return session, heartbeat }
+	}
 	setDefault(&c.MaxGroups, 1000)
 	setDefault(&c.MaxMembers, 1000)
 	setDefault(&c.MaxMemberBytes, 256<<10)
@@ -107,7 +124,7 @@ type Coordinator struct {
 // order; none make an empty one. Sessions of restored members start at now.
 // The pairs are copied.
 func Load(cfg Config, now time.Time, pairs iter.Seq2[[]byte, []byte]) (*Coordinator, error) {
-	c := &Coordinator{cfg: cfg.withDefaults(), groups: make(map[string]*group)}
+	c := &Coordinator{cfg: cfg.WithDefaults(), groups: make(map[string]*group)}
 	c.nextExpiry = now.Add(c.cfg.OffsetRetentionCheck)
 	if pairs == nil {
 		return c, nil

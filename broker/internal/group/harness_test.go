@@ -184,6 +184,13 @@ func (s *script) configure(a datadriven.CmdArg) {
 		s.cfg.MaxMemberBytes = number()
 	case "retention":
 		s.cfg.OffsetRetention = seconds()
+	case "hasty":
+		s.cfg.ConsumerTimes = func(group string) (session, heartbeat time.Duration) {
+			if group == a.Vals[0] {
+				return 10 * time.Second, time.Second
+			}
+			return 45 * time.Second, 5 * time.Second
+		}
 	case "hidden":
 		s.cfg.Visible = func(who Client, topic string) bool { return who.Principal == "root" || topic != a.Vals[0] }
 	default:

@@ -33,6 +33,7 @@ const (
 	TableProducerID Table = 'p'  // the next block of producer ids
 	TableTxn        Table = 'x'  // transactional id -> state
 	TableGroup      Table = 'g'  // the group coordinator's records, offsets included
+	TableGroupConf  Table = 'c'  // group -> its configs
 	TableSecurity   Table = 's'  // SCRAM credentials and ACLs
 	TableQuota      Table = 'q'  // what has quotas -> its quotas
 )
