@@ -36,6 +36,7 @@ func fetch(n *Node, r *wire.Request, req *kmsg.FetchRequest) (kmsg.Response, err
 	if f.ready() {
 		return answer(), nil
 	}
+	f.Release()
 	deadline := time.Now().Add(min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxFetchWait))
 	r.Later(func(ctx context.Context) kmsg.Response {
 		f.poll(ctx, deadline)
@@ -54,9 +55,12 @@ type fetcher struct {
 	resp *kmsg.FetchResponse
 	iso  commitlog.Isolation
 
-	parts   []fetchPart
-	failed  bool // some partition has an error, which the client should hear about now
-	bytes   int
+	parts  []fetchPart
+	failed bool // some partition has an error, which the client should hear about now
+	behind bool // some partition has more in its next segment, which the client gets when it asks again
+	bytes  int
+	// enough is how many bytes the answer waits for.
+	enough  int
 	held    int64
 	buffers []*[]byte
 	// files: the connection takes records from their files. spans are those, in the order of the answer.
@@ -93,6 +97,7 @@ func newFetcher(n *Node, r *wire.Request, req *kmsg.FetchRequest) *fetcher {
 		resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
 		return f
 	}
+	f.enough = min(int(req.MinBytes), int(req.MaxBytes), n.cfg.FetchBytes)
 	total := 0
 	for i := range req.Topics {
 		total += len(req.Topics[i].Partitions)
@@ -142,10 +147,10 @@ func (f *fetcher) fail(sp *kmsg.FetchResponseTopicPartition, code int16) {
 
 // ready reports whether the answer need not wait for more.
 func (f *fetcher) ready() bool {
-	return f.failed || f.bytes >= int(f.req.MinBytes) || f.req.MaxWaitMillis <= 0 || len(f.parts) == 0
+	return f.failed || f.behind || f.bytes >= f.enough || f.req.MaxWaitMillis <= 0 || len(f.parts) == 0
 }
 
-// poll waits until the answer is ready or its time is up.
+// poll waits until the answer is ready or its time is up. It holds no records while it waits.
 func (f *fetcher) poll(ctx context.Context, deadline time.Time) {
 	w := commitlog.NewWaiter()
 	for _, p := range f.parts {
@@ -154,16 +159,16 @@ func (f *fetcher) poll(ctx context.Context, deadline time.Time) {
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	for {
-		f.Release()
+	for late := false; ; {
 		f.read()
-		if f.ready() {
+		if late || f.ready() {
 			return
 		}
+		f.Release()
 		select {
 		case <-w.C():
 		case <-timer.C:
-			return
+			late = true
 		case <-ctx.Done():
 			return
 		}
@@ -173,7 +178,7 @@ func (f *fetcher) poll(ctx context.Context, deadline time.Time) {
 // read reads every partition anew, in the order of the request. The first batch is returned whatever its size; after
 // that the limits hold (KIP-74).
 func (f *fetcher) read() {
-	f.bytes = 0
+	f.bytes, f.behind = 0, false
 	left := min(int64(f.req.MaxBytes), int64(f.n.cfg.FetchBytes), f.n.cfg.FetchMemory-f.n.fetching.Load())
 	spanFrom := 0
 	if f.files {
@@ -225,6 +230,7 @@ func (f *fetcher) read() {
 			f.spans = append(f.spans, fetchSpan{res.Span, p.resp})
 		}
 		f.bytes += res.Size()
+		f.behind = f.behind || res.Behind
 		left -= int64(res.Size())
 		f.hold(int64(len(res.Records)))
 	}

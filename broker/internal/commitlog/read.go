@@ -133,6 +133,7 @@ func (p *Partition) readView(s *viewState, hint readHint, req ReadRequest) (Read
 			return r, errors.Join(err, r.release())
 		}
 		if n := r.Size(); n > 0 {
+			r.Behind = i+1 < len(s.segments) && s.segments[i+1].base < limit
 			p.view.setHint(readHint{base: m.base, gen: m.gen, offset: last + 1, pos: c.pos + int64(n)})
 			if req.Isolation == ReadCommitted {
 				if r.Aborted, err = p.aborted(s, req.Offset, last+1); err != nil {

@@ -193,6 +193,30 @@ func TestOffsetForTime(t *testing.T) {
 	}
 }
 
+// TestBehind: a read ends where a segment does, and says whether the reader's next one finds something at once.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	p := e.part()
+	mustAppend(t, p, values("a"))
+	mustAppend(t, p, values("b"))
+	behind := func(iso Isolation) bool {
+		r, err := p.Read(ReadRequest{MaxBytes: 1 << 20, Isolation: iso})
+		require.NoError(t, err)
+		require.NotZero(t, r.Size())
+		return r.Behind
+	}
+	require.False(t, behind(ReadUncommitted))
+	seal(t, p)
+	require.False(t, behind(ReadUncommitted), "the next segment is empty")
+	mustAppend(t, p, values("c").from(1, 0, 0).inTxn())
+	require.True(t, behind(ReadUncommitted))
+	require.False(t, behind(ReadCommitted), "the next segment begins with an open transaction")
+	_, err := p.AppendMarker(1, 0, 0, true)
+	require.NoError(t, err)
+	require.True(t, behind(ReadCommitted))
+}
+
 func TestWaiters(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)

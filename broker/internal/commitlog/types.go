@@ -59,7 +59,9 @@ type ReadResult struct {
 	// Buffer is the memory behind Records: the request's buffer or, if that was too small, a new one.
 	Buffer []byte
 	// Span is where the records are, in place of Records; Len is 0 if they were read. The caller releases it if it is not.
-	Span             Span
+	Span Span
+	// Behind: what follows the records is in the next segment, and can be read.
+	Behind           bool
 	HighWatermark    int64
 	LastStableOffset int64
 	LogStartOffset   int64
