@@ -1,13 +1,20 @@
 package broker_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace-go/millrace/broker"
 )
@@ -67,4 +74,52 @@ func TestReadersOfEveryKindGetTheSame(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUnreadableFile: a file that lost its end is told in the log, by topic, partition and name. A client gets what is left and for the
+// rest an error that says what is wrong, once the connection that was to carry the records was closed.
+func TestUnreadableFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var log bytes.Buffer
+	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", AutoCreateTopics: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	createTopic(t, b, "t", 1, nil)
+	r := dialWire(t, b)
+	value := strings.Repeat("x", 100_000)
+	for range 3 {
+		require.Zero(t, r.produce(9, nil, "t", 0, batch{values: []string{value}}.bytes()).ErrorCode)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "log", "*", "*.log"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	require.NoError(t, os.Truncate(files[0], 250_000))
+
+	fetch := func(offset int64, bytes int32) (kmsg.FetchResponseTopicPartition, error) {
+		req := fetchRequest("t", 0, offset)
+		req.Topics[0].Partitions[0].PartitionMaxBytes = bytes
+		resp, err := dialRaw(t, b).try(versioned(req, 12))
+		if err != nil {
+			return kmsg.FetchResponseTopicPartition{}, err
+		}
+		return resp.(*kmsg.FetchResponse).Topics[0].Partitions[0], nil
+	}
+	p, err := fetch(0, 250_000)
+	require.NoError(t, err)
+	require.Equal(t, []int64{0, 1}, baseOffsets(p.RecordBatches))
+	p, err = fetch(0, 1<<20)
+	if err != nil { // where files are sent, the answer had begun
+		p, err = fetch(0, 1<<20)
+	}
+	require.NoError(t, err)
+	require.Equal(t, kerr.KafkaStorageError.Code, p.ErrorCode)
+	p, err = fetch(0, 210_000)
+	require.NoError(t, err)
+	require.Equal(t, []int64{0, 1}, baseOffsets(p.RecordBatches))
+	require.NoError(t, b.Close())
+	if runtime.GOOS == "linux" {
+		require.Contains(t, log.String(), "topic=t partition=0")
+	}
+	require.Contains(t, log.String(), filepath.Base(files[0]))
+	require.Contains(t, log.String(), "unexpected EOF")
 }

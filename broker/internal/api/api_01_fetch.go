@@ -71,6 +71,7 @@ type fetcher struct {
 // fetchSpan is the records of a partition, in their file.
 type fetchSpan struct {
 	commitlog.Span
+	p    *commitlog.Partition
 	resp *kmsg.FetchResponseTopicPartition
 }
 
@@ -227,7 +228,7 @@ func (f *fetcher) read() {
 			}
 		}
 		if res.Span.Len > 0 {
-			f.spans = append(f.spans, fetchSpan{res.Span, p.resp})
+			f.spans = append(f.spans, fetchSpan{res.Span, p.p, p.resp})
 		}
 		f.bytes += res.Size()
 		f.behind = f.behind || res.Behind
@@ -267,6 +268,23 @@ func (f *fetcher) SizeHint() int { return f.bytes + 256 + 128*(len(f.parts)+len(
 func (f *fetcher) hold(n int64) {
 	f.held += n
 	f.n.fetching.Add(n)
+}
+
+// FileFailed is part of wire.Pieced. The file is read from now on, so that the client, which asks again, gets an answer that
+// says what is wrong, and what is not gets through.
+func (f *fetcher) FileFailed(piece wire.Piece, err error) {
+	for _, s := range f.spans {
+		if s.Fd() != piece.Fd || piece.Pos < s.Pos || piece.Pos > s.Pos+s.Len {
+			continue
+		}
+		s.Distrust()
+		name, id := "", s.p.ID()
+		if t := f.n.topics.Snapshot().ByID(id.Topic); t != nil {
+			name = t.Name
+		}
+		f.n.log.Error("records cannot be sent from their file", "topic", name, "partition", id.Partition, "directory", id.String(),
+			"file", s.File(), "position", piece.Pos, "err", err)
+	}
 }
 
 // Release gives buffers and files back. The records must not be used any more.

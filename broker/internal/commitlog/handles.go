@@ -16,6 +16,8 @@ type handle struct {
 	// handed out with the partition's view.
 	index index
 	refs  atomic.Int32
+	// distrusted: something could not be sent from the file.
+	distrusted atomic.Bool
 }
 
 // newHandle returns a handle with one reference.

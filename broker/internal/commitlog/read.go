@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"sort"
 
@@ -128,6 +129,9 @@ func (p *Partition) readView(s *viewState, hint readHint, req ReadRequest) (Read
 			c.pos = hint.pos
 		}
 		last, err := c.find(&r, req, h, x, m.base, limit)
+		if err != nil && KindOf(err) == KindUnknown {
+			err = fmt.Errorf("segment %s, position %d: %w", m.logName(), c.pos, err)
+		}
 		r.Buffer = c.buf
 		if err = errors.Join(err, h.release()); err != nil {
 			return r, errors.Join(err, r.release())
@@ -196,7 +200,7 @@ type segmentReader struct {
 
 // find puts the records into r, or where they are, and returns their last offset.
 func (c *segmentReader) find(r *ReadResult, req ReadRequest, h *handle, x index, base, limit int64) (last int64, err error) {
-	if req.SpanFrom > 0 && c.end-c.pos >= int64(req.SpanFrom) && hasDescriptor(h.file) {
+	if req.SpanFrom > 0 && c.end-c.pos >= int64(req.SpanFrom) && hasDescriptor(h.file) && !h.distrusted.Load() {
 		n, last, err := c.span(req, x, base, limit)
 		if err != nil {
 			return 0, err

@@ -18,6 +18,18 @@ type Span struct {
 // Fd returns the file's descriptor, to be used with positions only: other readers use it, too.
 func (s Span) Fd() uintptr { return s.handle.file.Fd() }
 
+// File returns the file's name.
+func (s Span) File() string {
+	info, err := s.handle.file.Stat()
+	if err != nil {
+		return err.Error()
+	}
+	return info.Name()
+}
+
+// Distrust makes readers of the file read it: no more spans of it are handed out while it is open.
+func (s Span) Distrust() { s.handle.distrusted.Store(true) }
+
 // Release gives the file back.
 func (s Span) Release() error { return s.handle.release() }
 

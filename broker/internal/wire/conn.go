@@ -49,9 +49,6 @@ var (
 	responses = newPool(64 << 20)
 )
 
-// errFile is wrapped by errors of a file that was to be sent, as opposed to those of the connection.
-var errFile = errors.New("records cannot be read from their file")
-
 // Sized is implemented by responses that know about how long they will be.
 type Sized interface{ SizeHint() int }
 
@@ -67,7 +64,19 @@ type Piece struct {
 // Pieced is implemented by responses whose large parts go to the connection from where they are. AppendPieces is AppendTo without them; they are in order.
 type Pieced interface {
 	AppendPieces(dst []byte) ([]byte, []Piece)
+	// FileFailed is called when a section of a file cannot be read; p is what is left of it. The connection is closed: the
+	// client cannot be told in the middle of an answer.
+	FileFailed(p Piece, err error)
 }
+
+// fileError is an error of a file that was to be sent, as opposed to one of the connection.
+type fileError struct {
+	piece Piece // what was left of it
+	err   error
+}
+
+func (e *fileError) Error() string { return e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
 
 // Conn is one client connection.
 type Conn struct {
@@ -399,11 +408,7 @@ func (c *Conn) write(answers <-chan answer) {
 
 func (c *Conn) writeAnswer(a answer, resp kmsg.Response) error {
 	resp.SetVersion(a.version)
-	err := c.writeOne(a.correlationID, resp)
-	if errors.Is(err, errFile) { // which is not the client's fault, and the client cannot be told in the middle of an answer
-		c.s.log.Error("an answer was cut off", "peer", c.peer, "err", err)
-	}
-	return err
+	return c.writeOne(a.correlationID, resp)
 }
 
 func (c *Conn) writeOne(correlationID int32, resp kmsg.Response) error {
@@ -444,7 +449,11 @@ func (c *Conn) writePieces(nc *net.TCPConn, b []byte, correlationID int32, resp 
 		return b, err
 	}
 	if files {
-		return b, sendFiles(nc, b, pieces)
+		err := sendFiles(nc, b, pieces)
+		if e, ok := errors.AsType[*fileError](err); ok {
+			p.FileFailed(e.piece, e.err)
+		}
+		return b, err
 	}
 	bufs := make(net.Buffers, 0, 2*len(pieces)+1)
 	from := 0

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -89,9 +88,9 @@ func (p *Piece) send(fd int) error {
 	case n > 0:
 		p.Len -= int64(n)
 	case err == nil:
-		err = fmt.Errorf("%w: position %d: %w", errFile, p.Pos, io.ErrUnexpectedEOF)
+		err = &fileError{*p, io.ErrUnexpectedEOF}
 	case err != syscall.EAGAIN && err != syscall.EINTR && err != syscall.EPIPE && err != syscall.ECONNRESET:
-		err = fmt.Errorf("%w: position %d: %w", errFile, p.Pos, err)
+		err = &fileError{*p, err}
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -90,17 +91,21 @@ func TestSendFilesFails(t *testing.T) {
 	client, server := tcpPair(t)
 	go func() { _, _ = io.Copy(io.Discard, client) }() // it ends with the test
 	err := sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: f.Fd(), Len: 101}})
-	require.ErrorIs(t, err, errFile)
+	e, ok := errors.AsType[*fileError](err)
+	require.True(t, ok)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Equal(t, Piece{At: 4, Fd: f.Fd(), Pos: 100, Len: 1}, e.piece)
 	require.NoError(t, f.Close())
-	require.ErrorIs(t, sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: 1 << 20, Len: 1}}), errFile, "no such file")
+	_, ok = errors.AsType[*fileError](sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: 1 << 20, Len: 1}}))
+	require.True(t, ok, "no such file")
 
 	gone, server := tcpPair(t)
 	require.NoError(t, gone.Close())
 	f = testFile(t, make([]byte, 16<<20))
 	err = sendFiles(server, []byte("head"), []Piece{{At: 4, Fd: f.Fd(), Len: 16 << 20}})
 	require.Error(t, err)
-	require.NotErrorIs(t, err, errFile, "the client has gone, nothing is wrong with the file")
+	_, ok = errors.AsType[*fileError](err)
+	require.False(t, ok, "the client has gone, nothing is wrong with the file")
 
 	f = testFile(t, make([]byte, 16<<20))
 	_, server = tcpPair(t)
