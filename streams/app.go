@@ -390,7 +390,12 @@ type backoff struct {
 	what, thread string
 	began        time.Time
 	next         time.Duration
+	told         string // the error that was logged last, and when
+	toldAt       time.Time
 }
+
+// tellAgain is how long an error that comes again and again is not logged again.
+const tellAgain = 10 * time.Second
 
 func (b *backoff) begin() { b.began = time.Now() }
 
@@ -403,7 +408,10 @@ func (b *backoff) wait(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	b.a.config.Logger.Warn(b.what, "app", b.a.config.ApplicationID, "thread", b.thread, "in", b.next, "error", err)
+	if text := err.Error(); text != b.told || time.Since(b.toldAt) >= tellAgain {
+		b.told, b.toldAt = text, time.Now()
+		b.a.config.Logger.Warn(b.what, "app", b.a.config.ApplicationID, "thread", b.thread, "in", b.next, "error", err)
+	}
 	select {
 	case <-time.After(b.next):
 		return true

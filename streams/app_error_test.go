@@ -396,14 +396,22 @@ func TestNewTellsAllMistakesOfAConfigurationTogether(t *testing.T) {
 	small := int64(-1)
 	_, err := streams.New(numbers(t), streams.Config{
 		ApplicationID: "no spaces", Guarantee: 7, Threads: -1, CommitInterval: -time.Second, MaxTaskIdle: time.Microsecond, CacheBytes: &small, StateMemory: 1,
-		ReplicationFactor: -2, BufferedRecords: -3,
+		ReplicationFactor: -2, BufferedRecords: -3, MaxPollInterval: 1000 * time.Hour, SessionTimeout: 1000 * time.Hour, TransactionTimeout: 1000 * time.Hour,
+		Reset: topology.ResetByDuration, InstanceID: "no spaces", DeadLetterTopic: "no/slashes",
 	})
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")
-	for i, s := range []string{"ApplicationID", "Guarantee", "CommitInterval", "MaxTaskIdle", "Threads", "BufferedRecords", "CacheBytes", "StateMemory", "ReplicationFactor", "BootstrapServers"} {
+	for i, s := range []string{"ApplicationID", "Guarantee", "CommitInterval", "MaxTaskIdle", "MaxPollInterval", "SessionTimeout", "TransactionTimeout", "Threads", "BufferedRecords", "CacheBytes",
+		"StateMemory", "ReplicationFactor", "Reset", "InstanceID", "DeadLetterTopic", "BootstrapServers"} {
 		require.Contains(t, lines[i], "streams: Config."+s)
 	}
-	require.Len(t, lines, 10)
+	require.Len(t, lines, 16)
+	for _, servers := range []string{"", "a:1,b:2", "http://a:9092", "a: 9092", "a:0", "a:65536", "a:kafka"} {
+		_, err = streams.New(numbers(t), streams.Config{ApplicationID: "a", BootstrapServers: []string{"localhost:9092", servers}})
+		require.ErrorContains(t, err, fmt.Sprintf("streams: Config.BootstrapServers has %q: give host:port", servers))
+	}
+	_, err = streams.New(numbers(t), streams.Config{ApplicationID: "a", BootstrapServers: []string{"b", "127.0.0.1:1", "[::1]:65535", "::1"}})
+	require.NoError(t, err)
 	_, err = streams.New(numbers(t), streams.Config{ApplicationID: "a", BootstrapServers: []string{"b"}, Guarantee: streams.ExactlyOnce, CommitInterval: time.Minute, TransactionTimeout: time.Hour})
 	require.ErrorContains(t, err, "TransactionTimeout 1h0m0s must be below SessionTimeout 45s")
 	_, err = streams.New(nil, streams.Config{})

@@ -225,7 +225,13 @@ func TestAppStopsWhileItsBrokerIsAway(t *testing.T) {
 		a = c.run(wordCount(t), cfg)
 		a.caughtUp()
 		a.stop()
-		require.Equal(t, map[string]int64{"a": 2, "b": 1}, c.counts("counts"))
+		n := c.counts("counts")
+		if g == streams.AtLeastOnce { // the words may have reached the repartition topic before the broker went, and go there again
+			require.GreaterOrEqual(t, n["b"], int64(1))
+			require.Equal(t, map[string]int64{"a": 2 * n["b"], "b": n["b"]}, n)
+			return
+		}
+		require.Equal(t, map[string]int64{"a": 2, "b": 1}, n)
 	})
 }
 

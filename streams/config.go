@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"net"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace-go/millrace/streams/internal/runtime"
@@ -86,7 +90,8 @@ type Config struct {
 	EmitInterval time.Duration
 	// BufferedRecords is how many fetched records of a partition wait in memory. 0: 1000.
 	BufferedRecords int
-	// MaxPollInterval is the longest that one step of a thread may take: a user function that takes longer fails the application. 0: 5 min.
+	// MaxPollInterval is the longest that one step of a thread may take: a user function that takes longer fails the application. 0: 5 min. As other timeouts at most
+	// 2^31-1 ms.
 	MaxPollInterval time.Duration
 	// SessionTimeout is after how long without a sign of life the group gives an instance's tasks away. 0: 45 s.
 	SessionTimeout time.Duration
@@ -156,9 +161,15 @@ func (c Config) withDefaults() (Config, error) {
 	duration("MaxTaskIdle", &c.MaxTaskIdle, 0, true)
 	duration("ChangelogRetention", &c.ChangelogRetention, 24*time.Hour, true)
 	duration("IdleAdvance", &c.IdleAdvance, 0, false)
-	duration("MaxPollInterval", &c.MaxPollInterval, 5*time.Minute, false)
-	duration("SessionTimeout", &c.SessionTimeout, 45*time.Second, false)
-	duration("TransactionTimeout", &c.TransactionTimeout, 10*time.Second, false)
+	timeout := func(name string, d *time.Duration, def time.Duration) {
+		duration(name, d, def, false)
+		if *d > maxTimeout {
+			refuse("%s is %v: Kafka's protocol has room for %v", name, *d, maxTimeout)
+		}
+	}
+	timeout("MaxPollInterval", &c.MaxPollInterval, 5*time.Minute)
+	timeout("SessionTimeout", &c.SessionTimeout, 45*time.Second)
+	timeout("TransactionTimeout", &c.TransactionTimeout, 10*time.Second)
 	if c.Guarantee == ExactlyOnce && c.CommitInterval > c.TransactionTimeout {
 		refuse("CommitInterval %v is above TransactionTimeout %v: every transaction would time out", c.CommitInterval, c.TransactionTimeout)
 	}
@@ -191,10 +202,39 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ReplicationFactor < 0 {
 		refuse("ReplicationFactor is %d: it cannot be negative", c.ReplicationFactor)
 	}
+	if c.Reset == topology.ResetByDuration || c.Reset > topology.ResetNone {
+		refuse("Reset is %d: use topology.ResetEarliest, ResetLatest or ResetNone; a source has FromDuration of its own", c.Reset)
+	}
+	for _, n := range []struct{ field, name string }{{"InstanceID", c.InstanceID}, {"DeadLetterTopic", c.DeadLetterTopic}} {
+		if err := topology.CheckName(n.name); n.name != "" && err != nil {
+			refuse("%s: %w", n.field, err)
+		}
+	}
+	for _, s := range c.BootstrapServers {
+		if !address(s) {
+			refuse("BootstrapServers has %q: give host:port, each broker for itself", s)
+		}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
 	return c, errors.Join(errs...)
+}
+
+// maxTimeout is the longest time that requests of a group or a producer can say: 32 bits of milliseconds.
+const maxTimeout = math.MaxInt32 * time.Millisecond
+
+// address says whether s can be a broker's host and port; a client takes 9092 where there is no port.
+func address(s string) bool {
+	if s == "" || strings.ContainsAny(s, ",/ \t\r\n") {
+		return false
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // runtime is what the runtime needs of the configuration, defaults filled in.

@@ -3,6 +3,7 @@ package kafka
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,6 +29,23 @@ type Config struct {
 	Reset          topology.ResetKind // where a partition starts that has no committed offset
 	Options        []kgo.Opt          // the user's own, last
 	Logger         *slog.Logger
+
+	told told
+}
+
+// optionsError is a client's refusal of its options: they would be refused again.
+type optionsError struct{ err error }
+
+func (e *optionsError) Error() string { return e.err.Error() + ": see Config.Kafka.Options" }
+func (e *optionsError) Unwrap() error { return e.err }
+
+// open makes a client of options, of the user's own behind them, and of what has to be behind those.
+func (c *Config) open(opts []kgo.Opt, last ...kgo.Opt) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(slices.Concat(opts, c.Options, last)...)
+	if err != nil {
+		return nil, &optionsError{err}
+	}
+	return cl, nil
 }
 
 // lasting are the options of clients that outlive their connections. They are made when the broker has answered to others: a
@@ -49,7 +67,7 @@ func (c *Config) common(id string) []kgo.Opt {
 		kgo.MaxVersions(versions),
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.MaxDecompressBatchBytes(64 << 20),
-		kgo.WithLogger(newLogger(c.Logger)),
+		kgo.WithLogger(c.clientLog()),
 		kgo.DisableClientMetrics(),
 	}
 }

@@ -109,7 +109,7 @@ func NewConsumer(c *Config, thread string, plan *Plan) (*Consumer, error) {
 		opts = append(opts, kgo.InstanceID(k.instance))
 	}
 	var err error
-	k.cl, err = kgo.NewClient(append(opts, c.Options...)...)
+	k.cl, err = c.open(opts)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("consumer: %w", err)
@@ -400,7 +400,7 @@ func (k *Consumer) Close(ctx context.Context) error {
 		m.InstanceID = &k.instance
 	}
 	req.Members = append(req.Members, m)
-	cl, err := kgo.NewClient(append(k.config.common(k.config.ClientID+"-leave"), k.config.Options...)...)
+	cl, err := k.config.open(k.config.common(k.config.ClientID + "-leave"))
 	if err != nil {
 		return fmt.Errorf("leave group: %w", err)
 	}

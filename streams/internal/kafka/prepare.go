@@ -35,7 +35,7 @@ type Plan struct {
 // that appears later would cost a rebalance and a stall.
 func Prepare(ctx context.Context, c *Config, t *topology.Topology, internals []topology.InternalTopic, replication int16) (*Plan, error) {
 	// Metadata are asked for under the client's context, not the caller's: a broker that accepts and never answers would hold up a stop.
-	cl, err := kgo.NewClient(slices.Concat(c.common(c.ClientID+"-admin"), c.Options, []kgo.Opt{kgo.DisableIdempotentWrite(), kgo.WithContext(ctx)})...)
+	cl, err := c.open(c.common(c.ClientID+"-admin"), kgo.DisableIdempotentWrite(), kgo.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func Prepare(ctx context.Context, c *Config, t *topology.Topology, internals []t
 
 // Watch looks at the topics again and again, until ctx is done or one was deleted: nothing else tells.
 func (p *Plan) Watch(ctx context.Context, c *Config) error {
-	cl, err := kgo.NewClient(slices.Concat(c.common(c.ClientID+"-topics"), c.Options, []kgo.Opt{kgo.DisableIdempotentWrite()})...)
+	cl, err := c.open(c.common(c.ClientID+"-topics"), kgo.DisableIdempotentWrite())
 	if err != nil {
 		return err
 	}

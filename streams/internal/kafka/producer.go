@@ -83,7 +83,7 @@ func NewProducer(ctx context.Context, c *Config, thread string) (*Producer, erro
 		opts = append(opts, kgo.TransactionalID(p.txnID), kgo.TransactionTimeout(c.TxnTimeout))
 	}
 	var err error
-	if p.cl, err = kgo.NewClient(append(opts, c.Options...)...); err != nil {
+	if p.cl, err = c.open(opts); err != nil {
 		return nil, fmt.Errorf("producer: %w", err)
 	}
 	p.adm = kadm.NewClient(p.cl)

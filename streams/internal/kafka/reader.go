@@ -31,7 +31,7 @@ type Reader struct {
 
 // NewReader makes a thread's reader.
 func NewReader(c *Config, thread string) (*Reader, error) {
-	cl, err := kgo.NewClient(append(c.lasting(c.ClientID+"-StreamThread-"+thread+"-restore-consumer"), c.Options...)...)
+	cl, err := c.open(c.lasting(c.ClientID + "-StreamThread-" + thread + "-restore-consumer"))
 	if err != nil {
 		return nil, fmt.Errorf("reader: %w", err)
 	}

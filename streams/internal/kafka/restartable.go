@@ -25,8 +25,9 @@ func Restartable(err error) bool {
 	var decode *topology.DecodeError
 	var local *runtime.LocalError
 	var panicked *topology.PanicError
+	var options *optionsError
 	switch {
-	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.Is(err, errNoOffset), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local), errors.As(err, &panicked):
+	case err == nil, errors.Is(err, runtime.ErrTakenOver), errors.Is(err, errNoOffset), errors.As(err, &node) && !isFatal(err), errors.As(err, &decode), errors.As(err, &local), errors.As(err, &panicked), errors.As(err, &options):
 		return false
 	}
 	for _, refused := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,

@@ -40,6 +40,7 @@ func TestRestartable(t *testing.T) {
 		{node(errors.New("bad luck")), false},
 		{&topology.DecodeError{Node: "n", Err: io.EOF}, false},
 		{&topology.PanicError{Value: 1}, false},
+		{&optionsError{io.EOF}, false},
 		{&runtime.LocalError{Err: io.EOF}, false},
 		{runtime.ErrTakenOver, false},
 		{state.ErrDBFailed, false}, // another database takes its place
