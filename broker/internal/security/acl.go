@@ -30,6 +30,9 @@ const Everyone = Principal(userPrefix + Wildcard)
 // ClusterName is the name of the one resource of type cluster.
 const ClusterName = "kafka-cluster"
 
+// twoPhaseCommit is the operation TWO_PHASE_COMMIT (KIP-939), the last one that rules can have. Package kmsg has no name for it.
+const twoPhaseCommit kmsg.ACLOperation = 15
+
 // Check reports what is wrong with a rule that somebody wants to add.
 func (a ACL) Check() error {
 	switch {
@@ -45,7 +48,7 @@ func (a ACL) Check() error {
 		return fmt.Errorf("host is empty: * is every host")
 	case a.Permission != kmsg.ACLPermissionTypeAllow && a.Permission != kmsg.ACLPermissionTypeDeny:
 		return fmt.Errorf("permission %v cannot be of a rule: ALLOW and DENY can", a.Permission)
-	case a.Operation < kmsg.ACLOperationAll || a.Operation > kmsg.ACLOperationDescribeTokens:
+	case a.Operation < kmsg.ACLOperationAll || a.Operation > twoPhaseCommit:
 		return fmt.Errorf("operation %v cannot be of a rule", a.Operation)
 	}
 	_, err := ParsePrincipal(string(a.Principal))
@@ -60,7 +63,14 @@ var resourceTypes = []kmsg.ACLResourceType{
 
 // String is the rule in one line, for logs.
 func (a ACL) String() string {
-	return fmt.Sprintf("%v %v to %v %v:%q (%v) from %s", a.Permission, a.Principal, a.Operation, a.Type, a.Name, a.Pattern, a.Host)
+	return fmt.Sprintf("%v %v to %v %v:%q (%v) from %s", a.Permission, a.Principal, operationName(a.Operation), a.Type, a.Name, a.Pattern, a.Host)
+}
+
+func operationName(op kmsg.ACLOperation) string {
+	if op == twoPhaseCommit {
+		return "TWO_PHASE_COMMIT"
+	}
+	return op.String()
 }
 
 func compareACL(a, b ACL) int {
@@ -131,7 +141,7 @@ func (f Filter) Check() error {
 		return fmt.Errorf("resource type %d is not known", f.Type)
 	case f.Pattern < kmsg.ACLResourcePatternTypeAny || f.Pattern > kmsg.ACLResourcePatternTypePrefixed:
 		return fmt.Errorf("pattern type %d is not known", f.Pattern)
-	case f.Operation < kmsg.ACLOperationAny || f.Operation > kmsg.ACLOperationDescribeTokens:
+	case f.Operation < kmsg.ACLOperationAny || f.Operation > twoPhaseCommit:
 		return fmt.Errorf("operation %d is not known", f.Operation)
 	case f.Permission < kmsg.ACLPermissionTypeAny || f.Permission > kmsg.ACLPermissionTypeAllow:
 		return fmt.Errorf("permission %d is not known", f.Permission)

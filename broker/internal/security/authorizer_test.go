@@ -245,12 +245,24 @@ func TestACLCheck(t *testing.T) {
 		"no host":         func(a *ACL) { a.Host = "" },
 		"any permission":  func(a *ACL) { a.Permission = kmsg.ACLPermissionTypeAny },
 		"any operation":   func(a *ACL) { a.Operation = kmsg.ACLOperationAny },
+		"no operation":    func(a *ACL) { a.Operation = 16 },
 		"no principal":    func(a *ACL) { a.Principal = "alice" },
 		"group principal": func(a *ACL) { a.Principal = "Group:a" },
 	} {
 		bad := good
 		change(&bad)
 		require.Error(t, bad.Check(), name)
+	}
+}
+
+// TestEveryOperationOfKafka: rules can have each of them, and filters look for each, those included that nothing here asks for.
+func TestEveryOperationOfKafka(t *testing.T) {
+	for op := kmsg.ACLOperationAll; op <= 15; op++ {
+		a := rule(allow, alice, op, literal, "a")
+		require.NoError(t, a.Check())
+		f := Filter{Type: kmsg.ACLResourceTypeAny, Pattern: kmsg.ACLResourcePatternTypeAny, Operation: op, Permission: kmsg.ACLPermissionTypeAny}
+		require.NoError(t, f.Check())
+		require.NotContains(t, a.String(), "UNKNOWN")
 	}
 }
 
