@@ -94,7 +94,7 @@ type Config struct {
 type Limits struct {
 	FrameBytes        int           // longest request, 100 MiB
 	FrameBytesPreAuth int           // longest request of a client that has yet to authenticate, 64 KiB
-	InFlightBytes     int64         // requests being read or handled, 128 MiB; beyond it the broker stops reading
+	InFlightBytes     int64         // requests being read or handled, as far as they have come, 128 MiB; beyond it the broker reads one at a time
 	FetchBytes        int           // records in one response, 55 MiB
 	FetchMemory       int64         // records in all responses, 256 MiB; beyond it a response gets one batch
 	Connections       int           // 1,000

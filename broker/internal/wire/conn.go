@@ -300,13 +300,18 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 	if err != nil {
 		return a, false, err
 	}
+	take := func(int) error { return nil }
 	// Small frames are not counted: a heartbeat must not wait for a producer's memory.
 	if size > growStep {
-		weight := min(int64(size), c.s.limits.InFlightBytes)
-		if err := c.s.inFlight.Acquire(c.ctx, weight); err != nil {
-			return a, false, err
+		var s share
+		defer c.s.inFlight.give(&s)
+		take = func(n int) error {
+			waited, err := c.s.inFlight.take(c.ctx, &s, int64(n))
+			if err == nil && waited { // the client was not what took long
+				err = c.nc.SetReadDeadline(time.Now().Add(c.s.limits.FrameTimeout))
+			}
+			return err
 		}
-		defer c.s.inFlight.Release(weight)
 	}
 	var buf *[]byte
 	var frame []byte
@@ -314,7 +319,7 @@ func (c *Conn) one(r *bufio.Reader) (a answer, ok bool, err error) {
 		buf = frames.get()
 		frame = *buf
 	}
-	frame, err = readBody(r, frame, size)
+	frame, err = readBody(r, frame, size, take)
 	if err != nil {
 		return a, false, err
 	}

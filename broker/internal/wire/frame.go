@@ -44,23 +44,22 @@ func wrongProtocol(b [4]byte) string {
 	return ""
 }
 
-// readBody reads n bytes into buf, growing it only as bytes arrive, and returns the bytes.
-func readBody(r io.Reader, buf []byte, n int) ([]byte, error) {
-	if cap(buf) >= n {
-		buf = buf[:n]
-		_, err := io.ReadFull(r, buf)
-		return buf, err
-	}
+// readBody reads n bytes into buf, growing it only as bytes arrive, and returns the bytes. take is asked for each part before it is
+// read.
+func readBody(r io.Reader, buf []byte, n int, take func(n int) error) ([]byte, error) {
 	buf = buf[:0]
 	for len(buf) < n {
-		want := min(n, max(2*len(buf), growStep))
+		have := len(buf)
+		want := min(n, max(2*have, growStep))
+		if err := take(want - have); err != nil {
+			return buf, err
+		}
 		if cap(buf) < want {
-			grown := make([]byte, len(buf), want)
+			grown := make([]byte, have, want)
 			copy(grown, buf)
 			buf = grown
 		}
-		have := len(buf)
-		buf = buf[:min(cap(buf), n)]
+		buf = buf[:want]
 		if _, err := io.ReadFull(r, buf[have:]); err != nil {
 			return buf, err
 		}

@@ -11,14 +11,13 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sync/semaphore"
 )
 
 // Limits bound what clients can make the server hold. Every field must be positive.
 type Limits struct {
 	FrameBytes        int           // longest frame of a client that may send requests
 	FrameBytesPreAuth int           // longest frame of a client that has yet to authenticate
-	InFlightBytes     int64         // all frames being read or handled; beyond it sockets are not read
+	InFlightBytes     int64         // all frames being read or handled; beyond it one frame at a time is read
 	Connections       int           // in all
 	ConnectionsPerIP  int           // from one address; loopback and in-process clients are exempt
 	ConnectionsPerSec float64       // new connections
@@ -106,7 +105,7 @@ type Server struct {
 	limits Limits
 	log    *slog.Logger
 
-	inFlight *semaphore.Weighted
+	inFlight *budget
 	accepts  *limiter
 	warn     *limiter
 	nextID   atomic.Uint64
@@ -125,7 +124,7 @@ type Server struct {
 func NewServer(h Handler, limits Limits, log *slog.Logger) *Server {
 	s := &Server{
 		h: h, limits: limits, log: log,
-		inFlight: semaphore.NewWeighted(limits.InFlightBytes),
+		inFlight: newBudget(limits.InFlightBytes),
 		accepts:  newLimiter(limits.ConnectionsPerSec, max(1, limits.ConnectionsPerSec)),
 		warn:     newLimiter(1, 10),
 		ls:       map[net.Listener]struct{}{},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,16 @@ func (f *fake) Handle(r *Request) (kmsg.Response, error) {
 		return kmsg.NewPtrApiVersionsResponse(), nil
 	}
 	return kmsg.NewPtrMetadataResponse(), nil
+}
+
+// bigMetadata is a request of about so many bytes.
+func bigMetadata(size int) kmsg.Request {
+	req := kmsg.NewPtrMetadataRequest()
+	for n := 0; n < size; n += 1002 {
+		name := strings.Repeat("x", 1000)
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+	}
+	return version(req, 4)
 }
 
 type testServer struct {
@@ -347,29 +358,53 @@ func TestConnectionLimits(t *testing.T) {
 			const size = 2 * growStep
 			for _, limit := range []int64{2*size - 1, 2 * size, 2*size + 1} {
 				s := newTestServer(t, func(l *Limits) { l.InFlightBytes = limit })
-				half := append(binary.BigEndian.AppendUint32(nil, size), make([]byte, 100)...)
-				first, second := s.dial(Listener{}), s.dial(Listener{})
-				_, err := first.Write(half)
-				require.NoError(t, err)
-				synctest.Wait() // it has its room
-				_, err = second.Write(half)
-				require.NoError(t, err)
-				// The second frame is read to its end only if there is room for both.
-				read := make(chan error, 1)
-				go func() {
-					_, err := second.Write(make([]byte, size-100))
-					read <- err
-				}()
-				synctest.Wait()
-				require.Equal(t, limit >= 2*size, len(read) == 1, "limit %d", limit)
+				frame := append(binary.BigEndian.AppendUint32(nil, size), make([]byte, size)...)
+				// All but the last byte of a frame is read if there is room for it, and of one more, so that it can be ended.
+				read := make([]chan error, 4)
+				for i := range read {
+					c := s.dial(Listener{})
+					read[i] = make(chan error, 1)
+					go func() {
+						_, err := c.Write(frame[:len(frame)-1])
+						read[i] <- err
+					}()
+					synctest.Wait()
+				}
+				room := int(limit / size)
+				for i, done := range read {
+					require.Equal(t, i < room+1, len(done) == 1, "limit %d, frame %d", limit, i)
+				}
 				// Small requests are not held up by them.
 				other := s.dial(Listener{})
 				s.send(other, 1, version(kmsg.NewPtrMetadataRequest(), 4))
-				_, err = receive(other)
+				_, err := receive(other)
 				require.NoError(t, err)
 				s.Close()
-				<-read
+				for _, done := range read[room+1:] {
+					<-done
+				}
 			}
+		})
+	})
+	t.Run("bytes that do not come", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			const size = 4 * growStep
+			s := newTestServer(t, func(l *Limits) { l.InFlightBytes = 2 * size })
+			defer s.Close()
+			began := time.Now()
+			for range 5 { // each announces more than there is
+				c := s.dial(Listener{})
+				_, err := c.Write(append(binary.BigEndian.AppendUint32(nil, 10*size), make([]byte, 100)...))
+				require.NoError(t, err)
+			}
+			synctest.Wait()
+			good := s.dial(Listener{})
+			frame := kmsg.NewRequestFormatter().AppendRequest(nil, bigMetadata(size), 1)
+			go func() { _, _ = good.Write(frame) }() // its answer says that it has come
+			_, err := receive(good)
+			require.NoError(t, err)
+			require.Zero(t, time.Since(began), "it waited for others")
 		})
 	})
 	t.Run("before log-in", func(t *testing.T) {
