@@ -24,7 +24,7 @@ type Reader struct {
 	cl  *kgo.Client
 	adm *kadm.Client
 
-	mu      sync.Mutex
+	mu      sync.Mutex // a thread asks for several silent partitions at a time
 	leaders map[runtime.TopicPartition]int32
 	ids     map[string][16]byte
 }
@@ -47,7 +47,8 @@ func (r *Reader) Ends(ctx context.Context, ps []runtime.TopicPartition) (map[run
 	for t := range group(ps) {
 		topics = append(topics, t)
 	}
-	if err := r.learn(ctx, topics); err != nil {
+	ids, err := r.learn(ctx, topics)
+	if err != nil {
 		return nil, err
 	}
 	starts, err := r.adm.ListStartOffsets(ctx, topics...)
@@ -70,29 +71,30 @@ func (r *Reader) Ends(ctx context.Context, ps []runtime.TopicPartition) (map[run
 		case e.Err != nil:
 			return nil, fmt.Errorf("end offset of %s/%d: %w", p.Topic, p.Partition, e.Err)
 		}
-		out[p] = runtime.Ends{Start: s.Offset, High: e.Offset, TopicID: r.ids[p.Topic]}
+		out[p] = runtime.Ends{Start: s.Offset, High: e.Offset, TopicID: ids[p.Topic]}
 	}
 	return out, nil
 }
 
-// learn asks for leaders and ids.
-func (r *Reader) learn(ctx context.Context, topics []string) error {
+// learn asks for leaders and ids, and returns the ids by topic.
+func (r *Reader) learn(ctx context.Context, topics []string) (map[string][16]byte, error) {
 	m, err := r.adm.Metadata(ctx, topics...)
 	if err != nil {
-		return fmt.Errorf("metadata: %w", err)
+		return nil, fmt.Errorf("metadata: %w", err)
 	}
+	ids := map[string][16]byte{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, t := range m.Topics {
 		if t.Err != nil {
-			return fmt.Errorf("topic %s: %w", name, t.Err)
+			return nil, fmt.Errorf("topic %s: %w", name, t.Err)
 		}
-		r.ids[name] = t.ID
+		ids[name], r.ids[name] = t.ID, t.ID
 		for n, p := range t.Partitions {
 			r.leaders[runtime.TopicPartition{Topic: name, Partition: n}] = p.Leader
 		}
 	}
-	return nil
+	return ids, nil
 }
 
 // Purge implements runtime.Reader.

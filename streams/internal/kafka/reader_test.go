@@ -1,9 +1,11 @@
 package kafka
 
 import (
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -70,6 +72,28 @@ func TestReaderReadsMoreThanOneAnswerHolds(t *testing.T) {
 		require.Equal(t, []int64{0, 1, 2, 3}, found[p], p)
 		require.EqualValues(t, records, at[p])
 	}
+}
+
+// Threads ask for several silent partitions at a time: the race detector has to see it.
+func TestReaderMayBeAskedForSeveralPartitionsAtATime(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	const partitions = 8
+	c.topic("log", partitions)
+	r := c.reader()
+	var asking sync.WaitGroup
+	for p := range int32(partitions) {
+		asking.Go(func() {
+			for range 20 {
+				ends, err := r.Ends(c.ctx, []runtime.TopicPartition{tp("log", p)})
+				assert.NoError(t, err)
+				assert.NotZero(t, ends[tp("log", p)].TopicID)
+				b := <-r.Fetch(c.ctx, map[runtime.TopicPartition]int64{tp("log", p): 0}, runtime.FetchLimits{Partition: 1})
+				assert.NoError(t, b.Err)
+			}
+		})
+	}
+	asking.Wait()
 }
 
 // Aborted records, markers at the end, a partition that holds nothing else, one with nothing at all, one whose beginning was deleted: reading ends behind all of them.

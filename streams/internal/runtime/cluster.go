@@ -89,7 +89,7 @@ type Ends struct {
 	TopicID [16]byte
 }
 
-// Reader reads changelogs directly. Fetches run beside the thread.
+// Reader reads changelogs directly. Fetches run beside the thread, as do its questions about silent partitions: the methods may be called from any goroutine.
 type Reader interface {
 	Ends(ctx context.Context, ps []TopicPartition) (map[TopicPartition]Ends, error)
 	// Fetch reads committed records from the positions on; it answers on the channel, once.
