@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/millrace-go/millrace/broker"
 )
@@ -127,8 +128,8 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// killLoop kills and restarts the broker n times at random moments.
-func (c *child) killLoop(ctx context.Context, n int) {
+// killLoop kills and restarts the broker n times at random moments, and calls restarted each time.
+func (c *child) killLoop(ctx context.Context, n int, restarted func()) {
 	for range n {
 		select {
 		case <-time.After(time.Duration(10+rand.IntN(190)) * time.Millisecond):
@@ -137,6 +138,7 @@ func (c *child) killLoop(ctx context.Context, n int) {
 		}
 		c.kill()
 		c.start()
+		restarted()
 	}
 }
 
@@ -148,8 +150,8 @@ func (c *child) createTopic(name string, partitions int32, policy string) {
 	require.NoError(c.t, err)
 }
 
-// readCommitted returns every record of a topic, by partition and offset.
-func (c *child) readCommitted(topic string) []*kgo.Record {
+// readCommitted hands every record of a topic to visit, each partition's by offset. A long run has millions.
+func (c *child) readCommitted(topic string, visit func(*kgo.Record)) {
 	c.t.Helper()
 	adm := kadm.NewClient(c.client())
 	defer adm.Close()
@@ -158,7 +160,6 @@ func (c *child) readCommitted(topic string) []*kgo.Record {
 	require.NoError(c.t, ends.Error())
 	cl := c.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	defer cl.Close()
-	var out []*kgo.Record
 	next := map[int32]int64{}
 	done := func() bool {
 		all := true
@@ -174,13 +175,12 @@ func (c *child) readCommitted(topic string) []*kgo.Record {
 		fs.EachRecord(func(r *kgo.Record) {
 			next[r.Partition] = r.Offset + 1
 			if !r.Attrs.IsControl() {
-				out = append(out, r)
+				visit(r)
 			}
 		})
 		// Aborted records at the end of a partition are not handed out, only what follows them. One producer at most has
 		// transactions there, so that the last offset before the end is a marker, which always comes.
 	}
-	return out
 }
 
 // diagnose says all there is to know about a reader that does not get what it waits for: what the broker has and answers, and
@@ -240,20 +240,36 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 			t.Parallel()
 			c := startChild(t, s)
 			c.createTopic("t", 3, "delete")
+			// place is where a record is: the partition, -1 if nothing is known, and the offset.
+			type place struct {
+				partition int32
+				offset    int64
+			}
 			var mu sync.Mutex
-			acked := map[string]*kgo.Record{}
+			var acked, seen [2][]place // by producer and number of the record
+			at := func(ps *[2][]place, p, i int) *place {
+				for len(ps[p]) <= i {
+					ps[p] = append(ps[p], place{partition: -1})
+				}
+				return &ps[p][i]
+			}
 			stop, cancel := context.WithCancel(t.Context())
+			// So many records for each life of the broker: a long run has many lives, not ever more records.
+			const perLife = 15_000
+			all := int64(kills(t)+1) * perLife
+			room := semaphore.NewWeighted(all)
+			require.NoError(t, room.Acquire(t.Context(), all-perLife))
 			var wg sync.WaitGroup
 			for p := range 2 {
 				cl := c.client(kgo.DefaultProduceTopic("t"), kgo.MaxBufferedRecords(200), kgo.ProducerLinger(0))
 				wg.Go(func() {
-					for i := 0; stop.Err() == nil; i++ {
+					for i := 0; room.Acquire(stop, 1) == nil; i++ {
 						cl.Produce(context.Background(), &kgo.Record{Value: fmt.Append(nil, p, "-", i)}, func(r *kgo.Record, err error) {
 							mu.Lock()
 							defer mu.Unlock()
 							// A client that was connecting while the broker died may give a record up: it was not acknowledged then.
 							if err == nil {
-								acked[string(r.Value)] = r
+								*at(&acked, p, i) = place{r.Partition, r.Offset}
 							}
 						})
 					}
@@ -262,13 +278,12 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 					}
 				})
 			}
-			c.killLoop(t.Context(), kills(t))
+			c.killLoop(t.Context(), kills(t), func() { room.Release(perLife) })
 			cancel()
 			wg.Wait()
 
-			seen := map[string]int64{}
 			next := map[int32]int64{}
-			for _, r := range c.readCommitted("t") {
+			c.readCommitted("t", func(r *kgo.Record) {
 				v := string(r.Value)
 				var p, i int
 				_, err := fmt.Sscanf(v, "%d-%d", &p, &i)
@@ -277,21 +292,29 @@ func TestKilledBrokerKeepsWhatItAcknowledged(t *testing.T) {
 					t.Fatalf("partition %d goes on with offset %d after %d", r.Partition, r.Offset, next[r.Partition]-1)
 				}
 				next[r.Partition]++
-				if at, twice := seen[v]; twice {
-					t.Fatalf("record %s is there twice, at %d and %d", v, at, r.Offset)
+				here, before, promised := place{r.Partition, r.Offset}, at(&seen, p, i), at(&acked, p, i)
+				if before.partition >= 0 {
+					t.Fatalf("record %s is there twice, at %v and %v", v, *before, here)
 				}
-				seen[v] = r.Offset
-				if a := acked[v]; a != nil && (a.Partition != r.Partition || a.Offset != r.Offset) {
-					t.Fatalf("record %s was acknowledged at %d of partition %d and is at %d of %d", v, a.Offset, a.Partition, r.Offset, r.Partition)
+				*before = here
+				if promised.partition >= 0 && *promised != here {
+					t.Fatalf("record %s was acknowledged at %v and is at %v", v, *promised, here)
+				}
+			})
+			n := 0
+			for p := range acked {
+				for i, a := range acked[p] {
+					if a.partition < 0 {
+						continue
+					}
+					n++
+					if *at(&seen, p, i) != a {
+						t.Fatalf("acknowledged record %d-%d is lost", p, i)
+					}
 				}
 			}
-			for v := range acked {
-				if _, ok := seen[v]; !ok {
-					t.Fatalf("acknowledged record %s is lost", v)
-				}
-			}
-			require.Greater(t, len(acked), 100)
-			t.Logf("%d records acknowledged", len(acked))
+			require.Greater(t, n, 100)
+			t.Logf("%d records acknowledged", n)
 		})
 	}
 }
@@ -322,13 +345,17 @@ func TestKilledBrokerKeepsTheLastValues(t *testing.T) {
 			t.Errorf("flush: %v", err)
 		}
 	})
-	c.killLoop(t.Context(), kills(t))
+	c.killLoop(t.Context(), kills(t), func() {})
 	cancel()
 	wg.Wait()
 
 	// The compactor comes every 20 ms to a broker that is not killed any more.
-	left := c.readCommitted("t")
-	for begun := time.Now(); len(left) >= n/2; left = c.readCommitted("t") {
+	read := func() (all []*kgo.Record) {
+		c.readCommitted("t", func(r *kgo.Record) { all = append(all, r) })
+		return all
+	}
+	left := read()
+	for begun := time.Now(); len(left) >= n/2; left = read() {
 		if time.Since(begun) > time.Minute {
 			c.diagnose("t", nil)
 			t.Fatalf("%d records of %d are left: nothing was compacted", len(left), n)
@@ -378,15 +405,13 @@ func TestKilledBrokerNeverTearsATransaction(t *testing.T) {
 
 			drained := make(chan struct{})
 			wg.Go(func() { c.transact(stop, drained) })
-			c.killLoop(t.Context(), kills(t))
+			c.killLoop(t.Context(), kills(t), func() {})
 			cancel()
 			<-drained
 			wg.Wait()
 
 			count := map[string]int{}
-			for _, r := range c.readCommitted("out") {
-				count[fmt.Sprintf("%s in partition %d", r.Value, r.Partition)]++
-			}
+			c.readCommitted("out", func(r *kgo.Record) { count[fmt.Sprintf("%s in partition %d", r.Value, r.Partition)]++ })
 			for i := range produced {
 				for p := range 3 {
 					k := fmt.Sprintf("%d in partition %d", i, p)
