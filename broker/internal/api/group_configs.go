@@ -90,8 +90,8 @@ func (g *groupConfigs) of(name string) map[string]string {
 // times returns the session timeout and the heartbeat interval of a group.
 func (g *groupConfigs) times(name string) (session, heartbeat time.Duration) {
 	configs := g.of(name)
-	time := func(config string) time.Duration { d, _ := g.def(config); return d.in(configs) }
-	return time(groupSession), time(groupHeartbeat)
+	inForce := func(config string) time.Duration { d, _ := g.def(config); return d.in(configs) }
+	return inForce(groupSession), inForce(groupHeartbeat)
 }
 
 // in returns the value in force: the bounds may have changed since it was set.
