@@ -154,7 +154,7 @@ func brokerConfig(cmd *cobra.Command, f brokerFlags) (broker.Config, []string, e
 	props := make(map[string]string)
 	if f.config != "" {
 		var err error
-		if props, err = readProperties(f.config); err != nil {
+		if props, err = readProperties("config", f.config); err != nil {
 			return broker.Config{}, nil, err
 		}
 	}
@@ -224,7 +224,7 @@ func applyFlags(cmd *cobra.Command, f brokerFlags, cfg *broker.Config) error {
 	if f.users == "" {
 		return nil
 	}
-	users, err := readProperties(f.users)
+	users, err := readProperties("users", f.users)
 	if err != nil {
 		return err
 	}
@@ -237,15 +237,16 @@ func applyFlags(cmd *cobra.Command, f brokerFlags, cfg *broker.Config) error {
 	return nil
 }
 
-func readProperties(name string) (_ map[string]string, err error) {
+// readProperties reads the file that a flag names.
+func readProperties(flag, name string) (_ map[string]string, err error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usageError{fmt.Errorf("--%s: %w", flag, err)}
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	props, err := broker.ParseProperties(file)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("%s: %w", name, err)}
+		return nil, usageError{fmt.Errorf("--%s: %s: %w", flag, name, err)}
 	}
 	return props, nil
 }

@@ -63,7 +63,7 @@ and point any Kafka client at 127.0.0.1:9092.`,
 	if err == nil {
 		return exitOK
 	}
-	text := inFlags.Replace(err.Error())
+	text := strings.ReplaceAll(inFlags.Replace(err.Error()), "\n", "\nmillrace: ") // a line for each mistake
 	if _, ok := errors.AsType[usageError](err); ok || errors.Is(err, broker.ErrConfig) {
 		_, _ = fmt.Fprintf(stderr, "millrace: %s\nSee '%s --help'.\n", text, cmd.CommandPath()) // nowhere left to report to
 		return exitUsage

@@ -227,9 +227,9 @@ func TestWrongUse(t *testing.T) {
 		"broker --set log.retension.ms=1":           "did you mean log.retention.ms?",
 		"broker --set x":                            "name=value",
 		"broker --set num.partitions=x":             "num.partitions",
-		"broker --config /nowhere":                  "no such file",
+		"broker --config /nowhere":                  "--config: open /nowhere: no such file",
 		"broker --config " + bad:                    "line 1",
-		"broker --users /nowhere":                   "no such file",
+		"broker --users /nowhere":                   "--users: open /nowhere: no such file",
 		"broker --sync sometimes":                   "never, interval, always",
 		"broker --log-level loud":                   "debug, info, warn, error",
 		"broker --log-format xml":                   "text nor json",
@@ -246,7 +246,11 @@ func TestWrongUse(t *testing.T) {
 		var out, err bytes.Buffer
 		require.Equal(t, exitUsage, run(strings.Fields(args), &out, &err, nil), "%s: %s", args, &err)
 		require.Contains(t, err.String(), want, args)
-		require.Contains(t, err.String(), "--help", args)
+		lines := strings.Split(strings.TrimSuffix(err.String(), "\n"), "\n")
+		for _, l := range lines[:len(lines)-1] {
+			require.True(t, strings.HasPrefix(l, "millrace: "), "%s: %s", args, l)
+		}
+		require.Contains(t, lines[len(lines)-1], "--help", args)
 		require.Empty(t, out.String(), args)
 	}
 	var out, err bytes.Buffer

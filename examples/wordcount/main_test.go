@@ -221,6 +221,15 @@ func TestBadArgumentsEndInOneLineThatNamesTheFix(t *testing.T) {
 	}
 }
 
+func TestHelpSaysWhatIsReadWithoutAFile(t *testing.T) {
+	t.Parallel()
+	out, errs, code := demotest.Run(t, "", program, "-h")
+	require.Zero(t, code)
+	require.Empty(t, errs)
+	require.Contains(t, out, "Usage: wordcount [flags] [FILE]\n\nWithout FILE it reads standard input; ")
+	require.Contains(t, out, "\n\nFlags:\n  -brokers")
+}
+
 func TestASecondProcessIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

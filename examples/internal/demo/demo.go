@@ -80,7 +80,11 @@ func (d *Demo) Main(f func(ctx context.Context, d *Demo) error) {
 }
 
 func (d *Demo) usage(w io.Writer) {
-	fmt.Fprintf(w, "Usage: %s\n\nFlags:\n", strings.TrimSpace(d.Name+" [flags] "+d.file))
+	fmt.Fprintf(w, "Usage: %s\n", strings.TrimSpace(d.Name+" [flags] "+d.file))
+	if d.file != "" {
+		fmt.Fprintln(w, "\nWithout FILE it reads standard input; if that is a terminal or empty, an input that the program carries with it.")
+	}
+	fmt.Fprint(w, "\nFlags:\n")
 	flag.CommandLine.SetOutput(w)
 	flag.PrintDefaults()
 }
