@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace-go/millrace/serde"
+	"github.com/millrace-go/millrace/state"
 	"github.com/millrace-go/millrace/streams"
 	"github.com/millrace-go/millrace/topology"
 	"github.com/millrace-go/millrace/window"
@@ -213,6 +215,29 @@ func TestAppFailsWhenACallbackPanics(t *testing.T) {
 			require.Contains(t, c.run(top, cfg).failure(), x.says)
 		})
 	}
+}
+
+// A processor that cannot be made, and a topic that the cluster will not create, would fail again at each attempt: the application does not try.
+func TestAppFailsWhenItsNodesCannotStart(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.topics(1, "in", "lines", "counts")
+	noLicense := errors.New("no license")
+	b := streams.NewBuilder()
+	b.Stream("in", serde.String, serde.String).Process(func(*topology.ProcessorContext[string, string]) (topology.Processor[string, string], error) {
+		return nil, noLicense
+	}, streams.Named("p"))
+	require.Contains(t, c.run(build(t, b), c.config("unlicensed")).failure(), "thread 1: node p, task 0_0: no license")
+
+	b = streams.NewBuilder()
+	b.AddGlobalStore(state.KeyValue("global", serde.String, serde.String), "in", serde.String, serde.String,
+		func(*topology.Context) (topology.Processor[string, string], error) { return nil, noLicense })
+	b.Stream("lines", serde.String, serde.String).To("counts")
+	require.Contains(t, c.run(build(t, b), c.config("global")).failure(), "no license")
+
+	cfg := c.config("segments")
+	cfg.TopicConfig = map[string]string{"segment.bytes": "many"}
+	require.Contains(t, c.run(wordCount(t), cfg).failure(), "segment.bytes")
 }
 
 // What the broker does not allow is told, not tried for ever.

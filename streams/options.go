@@ -3,6 +3,7 @@ package streams
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"time"
 
@@ -262,6 +263,10 @@ type partitions int
 func (p partitions) repartition(c *nodeConfig) {
 	if p < 1 {
 		c.errs = append(c.errs, fmt.Errorf("Partitions(%d): a topic has at least 1", int(p)))
+		return
+	}
+	if p > math.MaxInt32 {
+		c.errs = append(c.errs, fmt.Errorf("Partitions(%d): a topic has at most %d", int(p), math.MaxInt32))
 		return
 	}
 	c.partitions = int(p)

@@ -3,6 +3,7 @@ package streams_test
 import (
 	"context"
 	"errors"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -203,6 +204,9 @@ var wrongPrograms = map[string]func(b *streams.Builder){
 
 	// Repartitions and joins.
 	"repartition-into-0": func(b *streams.Builder) { textIn(b).Repartition(streams.Named("r"), streams.Partitions(0)) },
+	"repartition-into-too-many": func(b *streams.Builder) {
+		textIn(b).Repartition(streams.Named("r"), streams.Partitions(math.MaxInt32+1))
+	},
 	"repartitions-of-one-name": func(b *streams.Builder) {
 		s := textIn(b)
 		s.Repartition(streams.Named("r"), streams.Partitions(3))

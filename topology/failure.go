@@ -7,11 +7,11 @@ import (
 	"github.com/millrace-go/millrace/state"
 )
 
-// NodeError is an error of user code or of a serde at a node. It is what the processing handler is asked about.
+// NodeError is an error of user code or of a serde at a node. It is what the processing handler is asked about, unless the node fails to start.
 type NodeError struct {
 	Node   string
 	Task   TaskID
-	Record RecordMetadata // the input record; Topic is "" in a timer
+	Record RecordMetadata // the input record; Topic is "" in a timer and at the start
 	Err    error
 }
 

@@ -124,7 +124,8 @@ func (t *Topology) Open(subs []SubtopologyID, id TaskID, env Env) (*Instance, er
 	return in, nil
 }
 
-// Start makes the nodes, children first. ctx is what user functions get. The instance has to be closed after an error too.
+// Start makes the nodes, children first. ctx is what user functions get. The error of a node, such as its supplier's, is a *NodeError without a record, for which there is
+// no handler. The instance has to be closed after an error too.
 func (in *Instance) Start(ctx context.Context, host Host) error {
 	in.ctx, in.host = ctx, host
 	nodes := in.t.nodesOf(in.subs)
@@ -137,7 +138,7 @@ func (in *Instance) Start(ctx context.Context, host Host) error {
 		}
 		r, err := n.start(in, children)
 		if err != nil {
-			return fmt.Errorf("task %s: node %s: %w", in.id, n.name, err)
+			return &NodeError{Node: n.name, Task: in.id, Err: err}
 		}
 		if n.kind == sourceNode {
 			in.heads[n] = r.(func(string) (Head, error))

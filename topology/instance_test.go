@@ -317,7 +317,7 @@ func TestStoreThatIsNotConnectedFailsTheStart(t *testing.T) {
 	src.Process("hasnot", use)
 	require.NoError(t, top.Err())
 	_, err := top.Start(context.Background(), nil, topology.TaskID{}, topology.Env{ApplicationID: "app"}, &host{})
-	require.EqualError(t, err, `task 0_0: node hasnot: it is not connected to store "st": pass that to Process or streams.Using`)
+	require.EqualError(t, err, `node hasnot, task 0_0: it is not connected to store "st": pass that to Process or streams.Using`)
 
 	wrong := topology.New()
 	wrong.AddStore(state.KeyValue("st", serde.String, serde.String))

@@ -243,11 +243,14 @@ func create(ctx context.Context, adm *kadm.Client, want topology.InternalTopic, 
 	for k, v := range want.Config {
 		configs[k] = kadm.StringPtr(v)
 	}
-	_, err := adm.CreateTopic(ctx, n, replication, configs, want.Name)
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("create internal topic %s with %s partitions: %w", want.Name, strconv.Itoa(int(n)), err)
+	resp, err := adm.CreateTopic(ctx, n, replication, configs, want.Name)
+	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
+		return nil
 	}
-	return nil
+	if resp.ErrMessage != "" { // which of the configurations it is, say
+		err = fmt.Errorf("%s: %w", resp.ErrMessage, err)
+	}
+	return fmt.Errorf("create internal topic %s with %s partitions: %w", want.Name, strconv.Itoa(int(n)), err)
 }
 
 // known waits until metadata tell of the topics.

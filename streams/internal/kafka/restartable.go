@@ -32,7 +32,8 @@ func Restartable(err error) bool {
 	}
 	for _, refused := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
 		kerr.SaslAuthenticationFailed, kerr.InconsistentGroupProtocol, kerr.InvalidTopicException, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp,
-		kerr.InvalidSessionTimeout, kerr.InvalidTransactionTimeout, kerr.UnsupportedVersion, kerr.UnsupportedForMessageFormat, kerr.InvalidReplicationFactor, kerr.PolicyViolation} {
+		kerr.InvalidSessionTimeout, kerr.InvalidTransactionTimeout, kerr.UnsupportedVersion, kerr.UnsupportedForMessageFormat, kerr.InvalidReplicationFactor, kerr.InvalidPartitions,
+		kerr.InvalidConfig, kerr.PolicyViolation} {
 		if errors.Is(err, refused) {
 			return false
 		}

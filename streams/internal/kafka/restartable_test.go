@@ -49,6 +49,8 @@ func TestRestartable(t *testing.T) {
 		{kerr.InconsistentGroupProtocol, false},
 		{kerr.InvalidTransactionTimeout, false},
 		{kerr.MessageTooLarge, false},
+		{kerr.InvalidConfig, false},
+		{kerr.InvalidPartitions, false},
 		{kerr.UnsupportedVersion, false},
 	} {
 		require.Equal(t, x.want, Restartable(x.err), "%v", x.err)
