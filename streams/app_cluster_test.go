@@ -48,7 +48,7 @@ func newCluster(t *testing.T) *cluster { return startCluster(t, "") }
 func startCluster(t *testing.T, dir string) *cluster {
 	c := &cluster{t: t, dir: dir}
 	var cancel context.CancelFunc
-	c.ctx, cancel = context.WithTimeout(context.Background(), patience)
+	c.ctx, cancel = context.WithTimeout(context.Background(), 5*patience) // of many waits
 	t.Cleanup(cancel)
 	c.start()
 	c.seeds = c.broker.Load().Seeds()
@@ -234,7 +234,9 @@ func (i *instance) wait() {
 // caughtUp waits until everything is processed and committed.
 func (i *instance) caughtUp() {
 	i.c.t.Helper()
-	require.NoError(i.c.t, i.CaughtUp(i.c.ctx), "%s", i.log)
+	ctx, cancel := context.WithTimeout(i.c.ctx, patience)
+	defer cancel()
+	require.NoError(i.c.t, i.CaughtUp(ctx), "%s", i.log)
 }
 
 // stop stops it cleanly.

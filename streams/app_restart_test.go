@@ -59,7 +59,7 @@ func TestAppRebuildsADeletedStateDirectory(t *testing.T) {
 		for _, n := range a.restores() {
 			restored += n
 		}
-		require.EqualValues(t, 3, restored, "the last count of each word, from the caches")
+		require.Contains(t, []int64{3, 4}, restored, "the count of each word at each commit, from the caches: there may have been a commit between the two of a")
 	})
 }
 

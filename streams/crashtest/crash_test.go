@@ -87,6 +87,9 @@ var steps = []struct {
 
 // An instance is killed before the broker gets a request of each kind, and after it got it and before the instance knows.
 func TestKilledAtEachStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute of kills")
+	}
 	t.Parallel()
 	w := newWorld(t)
 	rounds := max(faults(t, 8)/(2*len(steps)), 1)
@@ -97,7 +100,7 @@ func TestKilledAtEachStep(t *testing.T) {
 	for range rounds {
 		for i, step := range steps {
 			for _, answer := range []bool{false, true} {
-				if testing.Short() || os.Getenv("MILLRACE_FAULTS") == "" && i >= 4 {
+				if os.Getenv("MILLRACE_FAULTS") == "" && i >= 4 {
 					continue
 				}
 				// The one that is hit: any of the first, or of those in the middle of work.
