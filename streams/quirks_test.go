@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,14 @@ func TestQuirks(t *testing.T) {
 // What is odd and repeated: the same page.
 func TestRepeatedQuirks(t *testing.T) {
 	playGolden(t, []golden{
+		{law: "store options without a name make no store, but end the order of versions", build: func(b *streams.Builder) {
+			rows := b.Table("in", serde.String, serde.String, streams.As("rows"), streams.Versioned(time.Second))
+			rows.MapValues(strings.ToUpper, streams.Caching(false)).
+				GroupBy(func(k, v string) (string, string) { return k, v }).
+				Aggregate(func() string { return "" }, func(_, v, agg string) string { return agg + "+" + v }, func(_, v, agg string) string { return agg + "-" + v }).
+				ToStream().To("out")
+		},
+			in: "in:a@5 in:b@3 in:c@9", want: "1:+A@5 2:+A-A+B@5 3:+A-A+B-A+C@9"},
 		{law: "a session that a record leaves as long as it is has no old value without a cache", build: func(b *streams.Builder) {
 			b.Stream("in", serde.String, serde.String).GroupByKey().WindowedBySession(window.Session[string]{Gap: 5 * time.Millisecond}).
 				Aggregate(func() string { return "" }, func(_, v, agg string) string { return agg + v }, func(_, a, b string) string { return a + b }).

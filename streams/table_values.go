@@ -141,7 +141,8 @@ func mapRows[K, V, V2 any](t Table[K, V], c *nodeConfig, prefix string, m rowMap
 	}
 	key := t.key.carried()
 	var st *tableStore[K, V2]
-	out := &tableNode[K, V2]{versioned: t.t.versioned}
+	// Store options without a name make no store, but end the order of versions: Kafka Streams' rule.
+	out := &tableNode[K, V2]{versioned: t.t.versioned && !c.store.materialized}
 	if c.store.name != "" {
 		st = newTableStore(c, c.store.name, key, m.value)
 		out.store, out.versioned, out.view = st.name, st.versioned, st.view
