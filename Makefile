@@ -27,6 +27,7 @@ archtest:        ## imports go one way, and the pages of the architecture are tr
 
 race:            ## the packages with goroutines, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short ./state/... ./topology ./streams/internal/runtime ./streams/internal/kafka ./streams/internal/assignor ./streams/streamstest ./broker/...
+	CGO_ENABLED=1 go test -race -short -run TestApp ./streams
 
 examples:        ## the examples and the programs of the README
 	go test ./examples/...

@@ -15,6 +15,9 @@ import (
 
 // A disk that fills while the application runs: it says so, loses nothing, stops when it is asked to, and goes on by itself when there is room again.
 func TestAppOutlivesAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a full disk")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=128m", "millrace-test", dir).CombinedOutput(); err != nil {
