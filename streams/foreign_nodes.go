@@ -16,7 +16,8 @@ const (
 
 // awaited are the subscriptions of one task that will be answered: of each key the last one, by the hash that comes back with the answer. A row that changes again
 // without one, because it points nowhere or where it did, makes that answer stale; but it is the last that comes, and a null that it brings takes back a result.
-// (Kafka Streams drops it, and keeps the result.) Others say nothing: newer ones follow. Lost at a restart, see startResolve.
+// (Kafka Streams drops it, and keeps the result.) Others say nothing: newer ones follow, or it was asked for an older version of the row. Lost at a restart, see
+// startResolve.
 type awaited map[string]hash
 
 func newAwaited() awaited { return awaited{} }
@@ -46,7 +47,7 @@ func (j *foreignJoin[K, V, FK, VO, R]) startSubscribe(left *tableNode[K, V], key
 				}
 				out.Value.hash = hashOf(value)
 			}
-			if !j.left && (what == subscribe || what == unsubscribeAnswer) {
+			if !j.left && !r.Value.Stale && (what == subscribe || what == unsubscribeAnswer) {
 				if key, err = own.Append(key[:0], r.Key); err != nil {
 					return ctx.Fail(fmt.Errorf("encode key: %w", err))
 				}
